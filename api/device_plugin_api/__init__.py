@@ -1,0 +1,1 @@
+"""The vocabulary the operator and the agent share: both kinds' types, their rules, their names."""

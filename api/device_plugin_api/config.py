@@ -1,0 +1,140 @@
+"""DevicePluginConfig: what a cluster administrator wants, and the operator's summary of what is."""
+
+from typing import Annotated
+
+from msgspec import Struct, field
+
+from device_plugin_api.conditions import Condition
+from device_plugin_api.placement import Affinity, NodeLabels, Toleration
+from device_plugin_api.resource import Resource
+from device_plugin_api.schema import ATOMIC, DATE_TIME, DEFAULT_EMPTY, doc, enum, list_map
+
+MAX_PROBLEMS = 100
+
+_QUANTITY = r"^([0-9]+([.][0-9]*)?|[.][0-9]+)(([KMGTPE]i)|[numkMGTPE]|([eE][-+]?[0-9]+))?$"
+
+Quantity = Annotated[int | str, doc("A Kubernetes quantity.", openapi={"pattern": _QUANTITY})]
+
+
+class AgentQuantities(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=True):
+    """CPU and memory."""
+
+    cpu: Quantity | None = None
+    memory: Quantity | None = None
+
+
+class AgentResources(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=True):
+    """What an agent asks for and may use at most."""
+
+    requests: Annotated[
+        AgentQuantities, doc("Reserved for an agent.", openapi={"default": {"cpu": "50m", "memory": "64Mi"}})
+    ] = AgentQuantities(cpu="50m", memory="64Mi")
+    limits: Annotated[AgentQuantities, doc("An agent's ceiling.", openapi={"default": {"memory": "128Mi"}})] = (
+        AgentQuantities(memory="128Mi")
+    )
+
+
+class AgentSettings(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=True):
+    """How this config's agents run. A change here rolls the DaemonSet."""
+
+    log_level: Annotated[
+        str, doc("How much agents log.", openapi=enum("debug", "info", "warning", "error"), max_length=7)
+    ] = "info"
+    resources: Annotated[AgentResources, doc("Compute resources of an agent.", openapi=DEFAULT_EMPTY)] = field(
+        default_factory=AgentResources
+    )
+    priority_class_name: Annotated[str, doc("Priority class of agent pods.", min_length=1, max_length=253)] = (
+        "system-node-critical"
+    )
+
+
+class ConfigSpec(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=True):
+    """What shall be offered, and where."""
+
+    node_selector: NodeLabels = {}
+    affinity: Annotated[Affinity, doc("Required node affinity, as in a pod.")] | None = None
+    tolerations: Annotated[
+        tuple[Toleration, ...], doc("Tolerations of the agents, as in a pod.", max_length=32, openapi=ATOMIC)
+    ] = ()
+    resources: Annotated[
+        tuple[Resource, ...],
+        doc("The resources that agents offer.", min_length=1, max_length=16, openapi=list_map("name")),
+    ]
+    agent: Annotated[AgentSettings, doc("How agents run.", openapi=DEFAULT_EMPTY)] = field(
+        default_factory=AgentSettings
+    )
+
+
+class NodeCounts(Struct, rename="camel", frozen=True, kw_only=True):
+    """Nodes, counted."""
+
+    desired: Annotated[int, doc("Nodes that agents shall run on.", ge=0)] = 0
+    ready: Annotated[int, doc("Of these: agent runs and every resource is registered.", ge=0)] = 0
+    updated: Annotated[int, doc("Of these: agent runs the current revision of `resources`.", ge=0)] = 0
+
+
+class DeviceCounts(Struct, rename="camel", frozen=True, kw_only=True):
+    """Physical devices, counted."""
+
+    total: Annotated[int, doc("All known devices.", ge=0)] = 0
+    healthy: Annotated[int, doc("Devices that work.", ge=0)] = 0
+    unhealthy: Annotated[int, doc("Devices that do not work.", ge=0)] = 0
+    unknown: Annotated[int, doc("Devices whose state cannot be known now.", ge=0)] = 0
+    allocated: Annotated[int, doc("Devices given to a container.", ge=0)] = 0
+
+    def __add__(self, other: "DeviceCounts") -> "DeviceCounts":
+        return DeviceCounts(
+            total=self.total + other.total,
+            healthy=self.healthy + other.healthy,
+            unhealthy=self.unhealthy + other.unhealthy,
+            unknown=self.unknown + other.unknown,
+            allocated=self.allocated + other.allocated,
+        )
+
+
+class ResourceSummary(Struct, rename="camel", frozen=True, kw_only=True):
+    """One resource over all nodes."""
+
+    name: Annotated[str, doc("Resource name.", max_length=308)]
+    nodes: Annotated[int, doc("Nodes that offer at least one device of it.", ge=0)] = 0
+    devices: Annotated[DeviceCounts, doc("Its devices.")] = field(default_factory=DeviceCounts)
+
+
+class Problem(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=True):
+    """One thing that is wrong, and since when. Without `device` it concerns the whole node."""
+
+    node: Annotated[str, doc("Node name.", max_length=253)]
+    resource: Annotated[str, doc("Resource name.", max_length=308)] = ""
+    device: Annotated[str, doc("Device ID.", max_length=63)] = ""
+    state: Annotated[str, doc("Unhealthy or Unknown.", max_length=16)]
+    reason: Annotated[str, doc("Why, in one word.", max_length=64)]
+    message: Annotated[str, doc("Why, for people.", max_length=256)] = ""
+    since: Annotated[str, doc("Since when.", max_length=32, openapi=DATE_TIME)]
+
+
+class ConfigStatus(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=True):
+    """The operator's summary."""
+
+    observed_generation: Annotated[int, doc("The metadata.generation this status is about.", ge=0)] = 0
+    conditions: Annotated[
+        tuple[Condition, ...],
+        doc(
+            "Ready, Progressing, Degraded; Reconciling and Stalled while true.", max_length=8, openapi=list_map("type")
+        ),
+    ] = ()
+    nodes: Annotated[NodeCounts, doc("Nodes.")] = field(default_factory=NodeCounts)
+    devices: Annotated[DeviceCounts, doc("Devices of all resources.")] = field(default_factory=DeviceCounts)
+    resources: Annotated[
+        tuple[ResourceSummary, ...], doc("Each resource over all nodes.", max_length=16, openapi=ATOMIC)
+    ] = ()
+    problems: Annotated[
+        tuple[Problem, ...], doc("What is wrong, worst first.", max_length=MAX_PROBLEMS, openapi=ATOMIC)
+    ] = ()
+    problems_truncated: Annotated[bool, doc("Whether there are more problems than are listed.")] = False
+
+
+class DevicePluginConfig(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=True):
+    """Offers devices of matching nodes to pods as extended resources."""
+
+    spec: Annotated[ConfigSpec, doc("What shall be offered, and where.")]
+    status: Annotated[ConfigStatus, doc("What is offered, and how it is.")] = field(default_factory=ConfigStatus)

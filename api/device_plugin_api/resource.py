@@ -1,0 +1,158 @@
+"""One extended resource: where its devices come from, what a container gets, when a device is healthy.
+
+The same type stands in a DevicePluginConfig and, copied for each node, in a NodeDevicePlugin.
+"""
+
+from typing import Annotated
+
+from msgspec import Struct, field
+
+from device_plugin_api import rules
+from device_plugin_api.schema import ATOMIC, ATOMIC_MAP, DEFAULT_EMPTY, doc, enum, list_map
+
+DeviceGlob = Annotated[str, doc("A path or glob below /dev.", max_length=256, rules=rules.DEVICE_GLOB)]
+
+
+class PathsSource(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=True):
+    """Device nodes found by path."""
+
+    include: Annotated[
+        tuple[DeviceGlob, ...],
+        doc(
+            "Paths or globs (*, ?, [set]; none crosses '/') below /dev. Each match is one device.",
+            min_length=1,
+            max_length=32,
+            openapi=ATOMIC,
+        ),
+    ]
+    exclude: Annotated[
+        tuple[DeviceGlob, ...], doc("Paths or globs that are left out again.", max_length=32, openapi=ATOMIC)
+    ] = ()
+
+
+class SimulatedSource(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=True):
+    """Devices that exist only in the agent, to try schedulers, quotas and dashboards without hardware."""
+
+    count: Annotated[int, doc("How many devices each node offers.", ge=0, le=10000)]
+    numa_nodes: Annotated[int, doc("Spread them over this many NUMA nodes; 0 tells no topology.", ge=0, le=8)] = 0
+
+
+class Source(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=True):
+    """Where devices come from: exactly one member."""
+
+    paths: Annotated[PathsSource, doc("Device nodes by path.")] | None = None
+    simulated: Annotated[SimulatedSource, doc("Made-up devices.")] | None = None
+
+
+class EnvVar(Struct, rename="camel", frozen=True, kw_only=True):
+    """One environment variable of the user's container."""
+
+    name: Annotated[str, doc("Variable name.", min_length=1, max_length=128, rules=rules.ENV_NAME)]
+    value: Annotated[
+        str,
+        doc(
+            "Its value; may use $(DEVICE_ID), $(DEVICE_IDS), $(DEVICE_PATH), $(DEVICE_PATHS) and $(INDEX).",
+            max_length=1024,
+            rules=rules.TEMPLATE,
+        ),
+    ]
+
+
+class Mount(Struct, rename="camel", frozen=True, kw_only=True):
+    """One host path that the user's container sees."""
+
+    host_path: Annotated[str, doc("Path on the node.", max_length=256, rules=rules.HOST_MOUNT_PATH)]
+    container_path: Annotated[str, doc("Path in the container.", max_length=256, rules=rules.CONTAINER_MOUNT_PATH)]
+    read_only: Annotated[bool, doc("Whether the container may only read.")] = True
+
+
+class Allocation(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=True):
+    """What a container that was given devices gets."""
+
+    permissions: Annotated[
+        str, doc("Access to the device nodes: r, w or rw (never mknod).", openapi=enum("r", "w", "rw"), max_length=2)
+    ] = "rw"
+    container_path: (
+        Annotated[
+            str,
+            doc(
+                "Where a device node appears in the container; the host's path when absent. "
+                "$(INDEX) counts the container's devices of this resource from 0.",
+                max_length=256,
+                rules=rules.CONTAINER_DEVICE_PATH,
+            ),
+        ]
+        | None
+    ) = None
+    env: Annotated[
+        tuple[EnvVar, ...],
+        doc(
+            "Variables beside the default <NAME>_ID and <NAME>_PATH. A variable that the pod sets itself wins.",
+            max_length=16,
+            openapi=list_map("name"),
+        ),
+    ] = ()
+    mounts: Annotated[
+        tuple[Annotated[Mount, doc("A mount.", rules=rules.MOUNT)], ...],
+        doc("Host paths for the user's container.", max_length=16, openapi=list_map("containerPath")),
+    ] = ()
+    annotations: Annotated[
+        dict[str, Annotated[str, doc("Annotation value.", max_length=1024)]],
+        doc(
+            "Annotations of the container in the container runtime.",
+            max_length=16,
+            rules=rules.ANNOTATIONS,
+            openapi=ATOMIC_MAP,
+        ),
+    ] = {}
+
+
+class Probe(Struct, rename="camel", frozen=True, kw_only=True):
+    """One look at a device."""
+
+    type: Annotated[
+        str, doc("Exists: the device node is there and is what it was.", openapi=enum("Exists"), max_length=32)
+    ]
+
+
+class Health(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=True):
+    """When a device counts as healthy. A device that is gone is told at once, whatever the thresholds."""
+
+    probes: Annotated[
+        tuple[Probe, ...],
+        doc(
+            "All must be content.",
+            min_length=1,
+            max_length=8,
+            openapi=list_map("type") | {"default": [{"type": "Exists"}]},
+        ),
+    ] = (Probe(type="Exists"),)
+    period_seconds: Annotated[
+        int, doc("How often devices are looked at behind the kernel's events, in seconds.", ge=1, le=3600)
+    ] = 10
+    failure_threshold: Annotated[
+        int,
+        doc("Looks in a row that failed to see the device's state until Unknown becomes Unhealthy.", ge=1, le=100),
+    ] = 3
+    success_threshold: Annotated[
+        int, doc("Good looks in a row, one second apart, until a device is Healthy again.", ge=1, le=100)
+    ] = 2
+
+
+class Resource(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=True):
+    """One extended resource that pods can ask for."""
+
+    name: Annotated[
+        str,
+        doc(
+            "Extended resource name, <domain>/<name>. Another name is another resource.",
+            min_length=3,
+            max_length=308,
+            rules=rules.RESOURCE_NAME,
+        ),
+    ]
+    source: Annotated[Source, doc("Where its devices come from.", rules=rules.ONE_SOURCE)]
+    allocation: Annotated[Allocation, doc("What containers get.", openapi=DEFAULT_EMPTY)] = field(
+        default_factory=Allocation
+    )
+    health: Annotated[Health, doc("When a device is healthy.", openapi=DEFAULT_EMPTY)] = field(default_factory=Health)

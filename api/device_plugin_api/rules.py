@@ -1,0 +1,157 @@
+"""The CEL rules of both kinds: what the API server refuses, and what it then says."""
+
+from device_plugin_api import hostpaths
+from device_plugin_api.names import MAX_CONFIG_NAME
+from device_plugin_api.schema import rule
+
+TEMPLATE_VARIABLES = ("DEVICE_ID", "DEVICE_IDS", "DEVICE_PATH", "DEVICE_PATHS", "INDEX")
+"""What `$(…)` may name in a template of `allocation`."""
+
+
+def _cel_strings(values: tuple[str, ...]) -> str:
+    return "[" + ", ".join(f"'{value}'" for value in values) + "]"
+
+
+def _within(subject: str, roots: tuple[str, ...]) -> str:
+    return f"{_cel_strings(roots)}.exists(root, {subject} == root || {subject}.startsWith(root + '/'))"
+
+
+_CLEAN = r"matches('^(/[^/\\x00-\\x1f\\x7f]+)+$')"
+_NO_DOTS = r"matches('(^|/)[.][.]?(/|$)')"
+
+CONFIG_NAME = (
+    rule(
+        f"self.metadata.name.size() <= {MAX_CONFIG_NAME} && "
+        "self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",
+        f"metadata.name must be a DNS label of at most {MAX_CONFIG_NAME} characters (a-z, 0-9, '-'): "
+        "names of DaemonSets and NodeDevicePlugins are made from it",
+    ),
+)
+
+RESOURCE_NAME = (
+    rule("self.matches('^[^/]+/[^/]+$')", "must be <domain>/<name>, such as example.com/camera"),
+    rule("!self.contains('kubernetes.io/')", "must not be in the kubernetes.io domain, which belongs to Kubernetes"),
+    rule("!self.startsWith('requests.')", "must not start with 'requests.', which resource quotas use"),
+    rule(
+        "!self.contains('/') || (self.split('/')[0].size() <= 244 && self.split('/')[0]"
+        ".matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$'))",
+        "its domain (before '/') must be a lower-case DNS name of at most 244 characters",
+    ),
+    rule(
+        "!self.contains('/') || (self.split('/')[1].size() <= 63 && self.split('/')[1]"
+        ".matches('^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$'))",
+        "its name (behind '/') must be at most 63 letters, digits, '-', '_' or '.', "
+        "with a letter or digit at both ends",
+    ),
+)
+
+DEVICE_GLOB = (
+    rule(
+        f"self.startsWith('/dev/') && self.{_CLEAN}",
+        "must be an absolute path below /dev without empty parts, such as /dev/video*",
+    ),
+    rule(f"!self.{_NO_DOTS}", "must not contain '.' or '..' as a part of the path"),
+    rule("!self.contains('**')", "'**' is not supported: name each level, such as /dev/dri/render*"),
+    rule(
+        r"self.matches('^([^\\[\\]]|\\[[^\\[\\]]+\\])*$')",
+        "has an unbalanced '[': a set of characters is written [abc] or [0-9]",
+    ),
+)
+
+ONE_SOURCE = (
+    rule(
+        "[has(self.paths), has(self.simulated)].filter(given, given).size() == 1",
+        "exactly one source must be given: paths or simulated",
+    ),
+)
+
+TEMPLATE = (
+    rule(
+        r"self.findAll('[$][(][^)]*[)]').all(v, v in "
+        + _cel_strings(tuple(f"$({name})" for name in TEMPLATE_VARIABLES))
+        + ")",
+        "names an unknown variable; known are " + ", ".join(f"$({name})" for name in TEMPLATE_VARIABLES),
+    ),
+)
+
+CONTAINER_DEVICE_PATH = (
+    rule(
+        f"self.startsWith('/dev/') && self.{_CLEAN}", "must be an absolute path below /dev, such as /dev/camera$(INDEX)"
+    ),
+    rule(f"!self.{_NO_DOTS}", "must not contain '.' or '..' as a part of the path"),
+    rule(
+        "self.contains('$(INDEX)') || self.contains('$(DEVICE_ID)')",
+        "must contain $(INDEX) or $(DEVICE_ID), or a container's second device would land on the first",
+    ),
+    rule(
+        r"self.findAll('[$][(][^)]*[)]').all(v, v in ['$(INDEX)', '$(DEVICE_ID)'])",
+        "may only use the variables $(INDEX) and $(DEVICE_ID)",
+    ),
+)
+
+ENV_NAME = (
+    rule(
+        "self.matches('^[A-Za-z_][A-Za-z0-9_]*$')",
+        "must be letters, digits and '_', not starting with a digit",
+    ),
+    rule(
+        "!self.startsWith('LD_') && !(self in ['PATH', 'IFS', 'BASH_ENV', 'ENV'])",
+        "must not steer how programs are loaded (LD_*, PATH, IFS, ENV, BASH_ENV)",
+    ),
+)
+
+CONTAINER_MOUNT_PATH = (
+    rule(f"self.{_CLEAN} && !self.{_NO_DOTS}", "must be an absolute path without '.', '..' or empty parts"),
+    rule(
+        "!" + _within("self", ("/dev", "/proc", "/sys")),
+        "must not be in /dev, /proc or /sys, which the container runtime fills",
+    ),
+)
+
+HOST_MOUNT_PATH = (
+    rule(f"self.{_CLEAN} && !self.{_NO_DOTS}", "must be an absolute path without '.', '..' or empty parts"),
+    rule(
+        _within("self", hostpaths.READ_ONLY_MOUNTS),
+        f"must be in one of {', '.join(hostpaths.READ_ONLY_MOUNTS)}",
+    ),
+)
+
+MOUNT = (
+    rule(
+        f"self.readOnly || {_within('self.hostPath', hostpaths.WRITABLE_MOUNTS)}",
+        f"readOnly: false is allowed only in {', '.join(hostpaths.WRITABLE_MOUNTS)}",
+    ),
+)
+
+ANNOTATIONS = (
+    rule(
+        "self.all(key, key.size() <= 317 && key.matches("
+        "'^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$'))",
+        "each key must be a qualified name, such as example.com/lens",
+    ),
+    rule(
+        "self.all(key, !['kubernetes.io', 'k8s.io', 'io.kubernetes', 'containerd.io', 'io.containerd', 'crio.io', "
+        "'run.oci', 'io.katacontainers'].exists(owned, key.contains(owned)))",
+        "keys of Kubernetes and of container runtimes are refused: they can change how a container is confined",
+    ),
+    rule("self.all(key, self[key].size() <= 1024)", "each value must be at most 1024 characters"),
+)
+
+LABELS = (
+    rule(
+        "self.all(key, key.size() <= 317 && key.matches("
+        "'^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$'))",
+        "each key must be a label name, such as cameras or example.com/rack",
+    ),
+    rule(
+        "self.all(key, self[key].size() <= 63 && self[key].matches('^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$'))",
+        "each value must be a label value: at most 63 letters, digits, '-', '_' or '.'",
+    ),
+)
+
+NODE_SPEC = (
+    rule("self.configName == oldSelf.configName", "configName is immutable"),
+    rule("self.configUID == oldSelf.configUID", "configUID is immutable"),
+    rule("self.nodeName == oldSelf.nodeName", "nodeName is immutable"),
+    rule("self.nodeUID == oldSelf.nodeUID", "nodeUID is immutable"),
+)
