@@ -1,0 +1,1 @@
+"""The operator: turns DevicePluginConfigs into agents and their reports into status."""
