@@ -1,0 +1,138 @@
+"""The agent's loops, put together: spec in, devices served, status out."""
+
+import asyncio
+import hashlib
+import logging
+import secrets
+from collections.abc import Callable
+
+import msgspec
+
+from device_plugin_agent import __version__
+from device_plugin_agent.clock import Clock
+from device_plugin_agent.desired import LastGood
+from device_plugin_agent.http import HttpServer
+from device_plugin_agent.kubelet import KubeletSocket, remove_leftovers, socket_names
+from device_plugin_agent.node_api import NodeApi, Seen, Unavailable
+from device_plugin_agent.podresources import PodResources
+from device_plugin_agent.report import Report, decode_status, describe
+from device_plugin_agent.settings import Settings
+from device_plugin_agent.sources import HostView
+from device_plugin_agent.status import node_status
+from device_plugin_agent.supervisor import Rejected, Supervisor
+from device_plugin_api.node import NodeSpec, NodeStatus
+
+_WATCH_SECONDS = 1200
+"""A watch lives this long, and up to half as long again; then the object is read anew: the slow resync."""
+
+_RETRY_FIRST, _RETRY_MOST = 0.5, 10.0
+"""Seconds between attempts to watch while the API server is away; doubled each time, with jitter."""
+
+_log = logging.getLogger(__name__)
+
+
+class Agent:
+    """One process: one config on one node."""
+
+    def __init__(self, settings: Settings, *, clock: Clock, jitter: Callable[[], float]) -> None:
+        self.http = HttpServer({})
+        self._settings = settings
+        self._clock = clock
+        self._jitter = jitter
+        self._saved = LastGood(settings.state_dir, settings.config_uid)
+        self._rejection: str | None = None
+        self._uid: str | None = None
+
+    async def run(self, api: NodeApi | None) -> None:
+        """Serve until cancelled. Without `api` nothing is asked for or reported: the saved spec is served."""
+        settings = self._settings
+        owner = hashlib.sha256(settings.config_uid.encode()).hexdigest()[:8]
+        remove_leftovers(settings.device_plugins_dir, owner)
+        kubelet = KubeletSocket(settings.device_plugins_dir)
+        async with asyncio.TaskGroup() as tasks:
+            pod_resources = PodResources(settings.pod_resources_socket, lambda use: supervisor.use(use))
+            report = Report(api, self._build, jitter=self._jitter) if api is not None else None
+            supervisor = self._supervisor = Supervisor(
+                host=HostView(
+                    dev_root=settings.dev_root,
+                    sys_root=settings.sys_root,
+                    allow_block_devices=settings.allow_block_devices,
+                    allow_memory_devices=settings.allow_memory_devices,
+                ),
+                kubelet=kubelet,
+                plugins_dir=settings.device_plugins_dir,
+                socket_names=socket_names(owner, secrets.token_hex(4)),
+                clock=self._clock,
+                jitter=self._jitter,
+                changed=report.changed.fire if report is not None else lambda: None,
+                handed_out=pod_resources.ask_soon,
+                tasks=tasks,
+            )
+            self.http.answers |= {"/readyz": supervisor.ready, "/livez": supervisor.alive}
+            tasks.create_task(kubelet.run())
+            tasks.create_task(supervisor.run())
+            tasks.create_task(pod_resources.run())
+            tasks.create_task(self.http.run(settings.http_port))
+            saved = self._saved.load()
+            if saved is not None:
+                self._accept(saved)
+            if report is not None and api is not None:
+                tasks.create_task(report.run())
+                tasks.create_task(self._follow(api, report))
+
+    async def _follow(self, api: NodeApi, report: Report) -> None:
+        failures = 0
+        while True:
+            seconds = int(_WATCH_SECONDS * (1 + 0.5 * self._jitter()))
+            known = False
+            try:
+                async with asyncio.timeout(seconds + 30):  # a server that vanished without a word
+                    async for seen in api.watch(seconds):
+                        failures = 0
+                        self._take(seen, report, fresh=not known)
+                        known = True
+            except Unavailable as error:
+                if not known:
+                    failures += 1
+                    _log.warning("Could not watch this node's object", extra={"err": describe(error)})
+            pause = min(_RETRY_FIRST * 2 ** max(failures - 1, 0), _RETRY_MOST)
+            await asyncio.sleep(pause * (1 + 0.5 * self._jitter()))
+
+    def _take(self, seen: Seen, report: Report, *, fresh: bool) -> None:
+        status = decode_status(seen.status)
+        first = self._uid is None
+        try:
+            spec = msgspec.convert(seen.spec, NodeSpec)
+        except msgspec.ValidationError as error:
+            self._rejection = f"this agent ({__version__}) cannot read it: {error}"
+        else:
+            self._accept(spec)
+            if first and status.observed_revision == spec.revision:
+                self._supervisor.adopt(status)
+        if fresh or seen.uid != self._uid:
+            self._uid = seen.uid
+            report.found(seen.uid, status)
+        report.changed.fire()
+
+    def _accept(self, spec: NodeSpec) -> None:
+        before = self._supervisor.spec
+        try:
+            self._supervisor.apply(spec)
+        except Rejected as error:
+            self._rejection = str(error)
+            _log.warning("Rejected a configuration", extra={"revision": spec.revision, "err": str(error)})
+            return
+        self._rejection = None
+        if spec != before:
+            self._saved.save(spec)
+
+    def _build(self, stored: NodeStatus) -> NodeStatus:
+        spec = self._supervisor.spec
+        return node_status(
+            self._supervisor.offers(),
+            revision=spec.revision if spec is not None else "",
+            rejection=self._rejection,
+            agent_version=__version__,
+            known=stored.conditions,
+            now=self._clock.now(),
+        )

@@ -1,0 +1,1 @@
+"""Whether a device works: what was seen, apart from what is concluded from it."""

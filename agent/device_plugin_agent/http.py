@@ -1,0 +1,57 @@
+"""What the kubelet's probes ask over HTTP."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+_DEADLINE = 5.0
+_MAX_HEAD = 8192
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A status and a text for people."""
+
+    ok: bool
+    text: str
+
+
+class HttpServer:
+    """As little HTTP/1.1 as kubelet probes and people with curl need: GET, one answer, close."""
+
+    def __init__(self, answers: dict[str, Callable[[], Answer]]) -> None:
+        self.answers = answers
+        self.port = 0
+
+    async def run(self, port: int) -> None:
+        """Serve until cancelled; port 0 takes any and tells it in `port`."""
+        server = await asyncio.start_server(self._serve, port=port, limit=_MAX_HEAD)
+        self.port = server.sockets[0].getsockname()[1]
+        async with server:
+            await server.serve_forever()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            async with asyncio.timeout(_DEADLINE):
+                head = await reader.readuntil(b"\r\n\r\n")
+                writer.write(self._respond(head))
+                await writer.drain()
+        except (TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, OSError):
+            pass  # whoever asked went away or spoke no HTTP; there is nobody to tell
+        finally:
+            writer.close()
+
+    def _respond(self, head: bytes) -> bytes:
+        parts = head.split(b"\r\n", 1)[0].split(b" ")
+        path = parts[1].split(b"?")[0].decode(errors="replace") if len(parts) == 3 else ""
+        answer = self.answers.get(path)
+        if answer is None:
+            status, text = "404 Not Found", f"known are {', '.join(self.answers)}"
+        else:
+            given = answer()
+            status, text = ("200 OK" if given.ok else "503 Service Unavailable"), given.text
+        body = f"{text}\n".encode()
+        return (
+            f"HTTP/1.1 {status}\r\nContent-Type: text/plain; charset=utf-8\r\n"
+            f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+        ).encode() + body

@@ -1,0 +1,209 @@
+"""The one table of a resource's devices: discovery, health and use come in, everything else reads it."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from device_plugin_agent.health.probes import exists
+from device_plugin_agent.health.tracker import Track, step
+from device_plugin_agent.sources import Candidate, Discovery
+from device_plugin_api.config import DeviceCounts
+from device_plugin_api.node import Device, DeviceState, Holder, SelectionStep
+from device_plugin_api.resource import Health
+
+MISSING_RETENTION = 3600.0
+"""Seconds that a free device stays listed as missing, so that people can see that, and since when, it is gone."""
+
+ALLOCATION_GRACE = 30.0
+"""Seconds after an Allocate in which the device counts as used although podresources does not name it yet (R8)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One device and all that is known of it."""
+
+    device: Candidate
+    """As last seen."""
+    track: Track
+    present: bool = True
+    selected: bool = True
+    """Whether the configuration still wants it."""
+    holders: tuple[Holder, ...] = ()
+    allocated_at: float | None = None
+    """Monotonic time of the last Allocate."""
+    gone_at: float | None = None
+    """Monotonic time of the look that missed it first."""
+
+    @property
+    def healthy(self) -> bool:
+        """What the kubelet is told."""
+        return self.selected and self.track.state is DeviceState.HEALTHY
+
+    def used(self, monotonic: float) -> bool:
+        """Whether a container has it, or is just being given it."""
+        fresh = self.allocated_at is not None and monotonic - self.allocated_at < ALLOCATION_GRACE
+        return bool(self.holders) or fresh
+
+
+class Inventory:
+    """The devices of one resource. Every change moves `version`; nothing here does I/O or reads a clock."""
+
+    def __init__(self, health: Health) -> None:
+        self.health = health
+        self.version = 0
+        self.steps: tuple[SelectionStep, ...] = ()
+        self._entries: dict[str, Entry] = {}
+        self._draining = False
+
+    @property
+    def entries(self) -> Mapping[str, Entry]:
+        """ID → device, sorted by ID."""
+        return self._entries
+
+    @property
+    def settled(self) -> bool:
+        """Whether no device is on its way back to Healthy."""
+        return all(entry.track.settled for entry in self._entries.values())
+
+    def observe(self, discovery: Discovery, *, now: float, monotonic: float) -> None:
+        """Take in one look at the host. `now` is Unix time."""
+        if self._draining:
+            self._forget(monotonic)
+            return
+        found = {candidate.id: candidate for candidate in discovery.candidates}
+        entries: dict[str, Entry] = {}
+        for device_id in sorted({*found, *self._entries}):
+            known = self._entries.get(device_id)
+            if known is None:
+                entries[device_id] = self._first_look(found[device_id], now, monotonic)
+            else:
+                entries[device_id] = self._look(known, found.get(device_id), now, monotonic)
+        self.steps = discovery.steps
+        self._replace(entries)
+        self._forget(monotonic)
+
+    def use(self, holders: Mapping[str, tuple[Holder, ...]], *, now: float, monotonic: float) -> None:
+        """Take in who has which device, as podresources tells; a used device that nobody found is listed as missing."""
+        entries = dict(self._entries)
+        for device_id, entry in self._entries.items():
+            entries[device_id] = replace(entry, holders=holders.get(device_id, ()))
+        for device_id in holders.keys() - entries.keys():
+            device = Candidate(id=device_id)
+            entries[device_id] = Entry(
+                device=device,
+                track=step(None, exists(None, device_id), self.health, now=now, monotonic=monotonic),
+                present=False,
+                selected=not self._draining,
+                holders=holders[device_id],
+                gone_at=monotonic,
+            )
+        self._replace(dict(sorted(entries.items())))
+        self._forget(monotonic)
+
+    def allocated(self, device_ids: Iterable[str], *, monotonic: float) -> None:
+        """Note that these were just handed out."""
+        for device_id in device_ids:
+            self._entries[device_id] = replace(self._entries[device_id], allocated_at=monotonic)
+
+    def adopt(self, devices: Iterable[Device], since: Mapping[str, float], *, monotonic: float) -> None:
+        """Take over from what the last agent process reported: since when, and which devices were missing.
+
+        `since` is Unix time for each device's ID.
+        """
+        entries = dict(self._entries)
+        for device in devices:
+            known = entries.get(device.id)
+            if known is not None:
+                if known.track.state is device.state:
+                    track = replace(known.track, since=min(known.track.since, since[device.id]))
+                    entries[device.id] = replace(known, track=track)
+            elif device.state is not DeviceState.HEALTHY:
+                entries[device.id] = Entry(
+                    device=Candidate(
+                        id=device.id,
+                        path=device.path,
+                        numa_node=device.numa_node,
+                        attributes=device.attributes,
+                    ),
+                    track=Track(
+                        state=device.state, reason=device.reason, message=device.message, since=since[device.id]
+                    ),
+                    present=False,
+                    holders=device.allocated_to,
+                    gone_at=monotonic,
+                )
+        self._replace(dict(sorted(entries.items())))
+
+    def reselect(self) -> None:
+        """The configuration selects anew: what the next look does not find is not missing but no longer wanted."""
+        self._replace(
+            {device_id: replace(entry, selected=False) for device_id, entry in self._entries.items()}, quietly=True
+        )
+
+    def restore(self) -> None:
+        """The resource is back in the configuration; the next look tells what it selects."""
+        self._draining = False
+
+    def drain(self, *, now: float, monotonic: float) -> None:
+        """The resource leaves the configuration: free devices go, used ones stay Unhealthy until they are free."""
+        self._draining = True
+        self._replace({device_id: self._unwanted(entry, now) for device_id, entry in self._entries.items()})
+        self._forget(monotonic)
+
+    def counts(self) -> DeviceCounts:
+        """All of them, counted."""
+        states = [entry.track.state for entry in self._entries.values()]
+        return DeviceCounts(
+            total=len(states),
+            healthy=states.count(DeviceState.HEALTHY),
+            unhealthy=states.count(DeviceState.UNHEALTHY),
+            unknown=states.count(DeviceState.UNKNOWN),
+            allocated=sum(bool(entry.holders) for entry in self._entries.values()),
+        )
+
+    def _first_look(self, found: Candidate, now: float, monotonic: float) -> Entry:
+        seen = exists(found, _name(found))
+        return Entry(device=found, track=step(None, seen, self.health, now=now, monotonic=monotonic))
+
+    def _look(self, known: Entry, found: Candidate | None, now: float, monotonic: float) -> Entry:
+        if found is None and not known.selected:
+            return self._unwanted(known, now)
+        seen = exists(found, _name(known.device))
+        track = step(known.track, seen, self.health, now=now, monotonic=monotonic)
+        if found is not None:
+            return replace(known, device=found, track=track, present=True, selected=True, gone_at=None)
+        gone_at = monotonic if known.gone_at is None else known.gone_at
+        return replace(known, track=track, present=False, gone_at=gone_at)
+
+    def _unwanted(self, entry: Entry, now: float) -> Entry:
+        since = entry.track.since if entry.track.state is DeviceState.UNHEALTHY else now
+        track = Track(
+            state=DeviceState.UNHEALTHY,
+            reason="NotSelected",
+            message="the configuration no longer selects it; it goes when the container that has it ends",
+            since=since,
+        )
+        return replace(entry, track=track, selected=False)
+
+    def _forget(self, monotonic: float) -> None:
+        self._replace(
+            {
+                device_id: entry
+                for device_id, entry in self._entries.items()
+                if entry.used(monotonic) or not self._forgettable(entry, monotonic)
+            }
+        )
+
+    def _forgettable(self, entry: Entry, monotonic: float) -> bool:
+        if not entry.selected:
+            return True
+        return entry.gone_at is not None and monotonic - entry.gone_at >= MISSING_RETENTION
+
+    def _replace(self, entries: dict[str, Entry], *, quietly: bool = False) -> None:
+        if entries != self._entries:
+            self._entries = entries
+            if not quietly:
+                self.version += 1
+
+
+def _name(device: Candidate) -> str:
+    return device.path or device.id

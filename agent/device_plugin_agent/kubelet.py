@@ -1,0 +1,238 @@
+"""The kubelet's registration socket, and one resource's life with it (R1–R7)."""
+
+import asyncio
+import contextlib
+import logging
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+import grpc.aio
+
+from device_plugin_agent.clock import Clock
+from device_plugin_agent.kubelet_api import deviceplugin_pb2 as api
+from device_plugin_agent.kubelet_api import deviceplugin_pb2_grpc as rpc
+from device_plugin_agent.plugin import DevicePlugin
+from device_plugin_agent.signal import Signal
+from device_plugin_agent.watch import DirectoryWatch
+
+KUBELET_SOCKET = "kubelet.sock"
+API_VERSION = "v1beta1"
+
+_LOOK_AGAIN = 1.0
+"""Seconds after which a lost event about the kubelet's socket is made good."""
+
+_REGISTER_DEADLINE = 30.0
+"""Seconds. It bounds the kubelet's dialling back and GetDevicePluginOptions too (R3)."""
+
+_STREAM_DEADLINE = 10.0
+"""Seconds from an accepted Register to the kubelet's ListAndWatch."""
+
+_STABLE = 10.0
+"""Seconds a stream must have lived for its end to be a new event and not one more failure."""
+
+_RETRY_FIRST, _RETRY_FACTOR, _RETRY_MOST = 0.005, 1.6, 30.0
+"""Seconds. First retries are quick: between bind and listen a young kubelet refuses connections."""
+
+_log = logging.getLogger(__name__)
+
+Identity = tuple[int, int, int]
+
+
+class KubeletSocket:
+    """Whether, and as which file, the kubelet's registration socket is there.
+
+    Told by inotify on the directory, and by a look each second for lost events. The same path with another
+    inode or ctime is another kubelet process.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.path = directory / KUBELET_SOCKET
+        self.identity: Identity | None = None
+        self.restarts = 0
+        self._directory = directory
+        self._changed = Signal()
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        events = Signal()
+        watch = DirectoryWatch(events.fire)
+        try:
+            while True:
+                seen = events.count
+                watch.follow((self._directory,))
+                self._look()
+                await events.after(seen, _LOOK_AGAIN)
+        finally:
+            watch.close()
+
+    async def present(self) -> Identity:
+        """Wait until the socket is there."""
+        while True:
+            seen = self._changed.count
+            if self.identity is not None:
+                return self.identity
+            await self._changed.after(seen)
+
+    async def another_than(self, identity: Identity | None, timeout: float) -> bool:
+        """Wait until the socket is another file, or gone; False when `timeout` seconds passed first."""
+        deadline = asyncio.get_running_loop().time() + timeout
+        while self.identity == identity:
+            left = deadline - asyncio.get_running_loop().time()
+            if left <= 0:
+                return False
+            await self._changed.after(self._changed.count, left)
+        return True
+
+    def _look(self) -> None:
+        try:
+            seen = os.stat(self.path)
+        except OSError:
+            identity = None
+        else:
+            identity = (seen.st_dev, seen.st_ino, seen.st_ctime_ns)
+        if identity == self.identity:
+            return
+        if identity is not None and self.identity is not None:
+            self.restarts += 1
+        self.identity = identity
+        self._changed.fire()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Registered:
+    """Whether the kubelet has the resource now, and what it said when it has not."""
+
+    now: bool = False
+    message: str = "not registered yet"
+    at: float | None = None
+    """Unix time of the last success, in seconds."""
+
+
+class Registration:
+    """Keeps one resource registered: serve first, then Register, and again whenever the kubelet's stream ends."""
+
+    def __init__(
+        self,
+        plugin: DevicePlugin,
+        *,
+        kubelet: KubeletSocket,
+        directory: Path,
+        socket_names: Iterator[str],
+        clock: Clock,
+        jitter: Callable[[], float],
+        changed: Callable[[], None],
+    ) -> None:
+        self.state = Registered()
+        self._plugin = plugin
+        self._kubelet = kubelet
+        self._directory = directory
+        self._socket_names = socket_names
+        self._clock = clock
+        self._jitter = jitter
+        self._changed = changed
+        self._server: grpc.aio.Server | None = None
+        self._socket: Path | None = None
+
+    async def run(self) -> None:
+        """Keep it registered until cancelled; then close the streams. Nothing is withdrawn (design §4)."""
+        failures = 0
+        try:
+            while True:
+                identity = await self._kubelet.present()
+                lived, why = await self._once()
+                failures = 1 if lived >= _STABLE else failures + 1
+                self._set(Registered(message=why, at=self.state.at))
+                if await self._kubelet.another_than(identity, self._pause(failures)):
+                    failures = 0
+        finally:
+            await self._stop_serving()
+
+    async def _once(self) -> tuple[float, str]:
+        """One registration and the life of its stream: how long that was, in seconds, and why it ended."""
+        try:
+            endpoint = await self._serve()
+            stream = self._plugin.streams.expect()
+            await self._register(endpoint)
+            async with asyncio.timeout(_STREAM_DEADLINE):
+                await stream.opened.wait()
+        except grpc.aio.AioRpcError as error:
+            # The kubelet's own words; a refused connection is its normal state between two processes.
+            level = logging.DEBUG if error.code() is grpc.StatusCode.UNAVAILABLE else logging.WARNING
+            why = f"the kubelet refused it: {error.details()}"
+            _log.log(level, "Registration failed", extra={"resource": self._plugin.resource_name, "err": why})
+            return 0.0, why
+        except TimeoutError:
+            return 0.0, "the kubelet accepted it but did not ask for the devices"
+        except OSError as error:
+            return 0.0, f"cannot listen in {self._directory}: {error.strerror or error}"
+        opened = self._clock.monotonic()
+        self._set(Registered(now=True, message="", at=self._clock.now()))
+        _log.info("Registered", extra={"resource": self._plugin.resource_name})
+        await stream.closed.wait()
+        _log.info("The kubelet closed its stream", extra={"resource": self._plugin.resource_name})
+        return self._clock.monotonic() - opened, "the kubelet closed its stream of devices"
+
+    async def _serve(self) -> str:
+        """Make sure that a socket of ours is there and served; its name in the directory."""
+        if self._server is not None and self._socket is not None and self._socket.exists():
+            return self._socket.name
+        await self._stop_serving()
+        # A new name each time: a stopping server unlinks whatever lies at its path, a successor's socket too.
+        path = self._directory / next(self._socket_names)
+        server = grpc.aio.server(options=(("grpc.max_receive_message_length", -1),))
+        rpc.add_DevicePluginServicer_to_server(self._plugin, server)
+        try:
+            server.add_insecure_port(f"unix:{path}")
+        except RuntimeError as error:
+            raise OSError(str(error)) from None
+        await server.start()
+        self._server, self._socket = server, path
+        return path.name
+
+    async def _stop_serving(self) -> None:
+        if self._server is not None:
+            server, self._server = self._server, None
+            await server.stop(grace=None)
+        if self._socket is not None:
+            with contextlib.suppress(FileNotFoundError):
+                self._socket.unlink()
+            self._socket = None
+
+    async def _register(self, endpoint: str) -> None:
+        # A pool of its own: a shared subchannel would make the next attempt wait out grpc's own back-off.
+        options = (("grpc.use_local_subchannel_pool", 1), ("grpc.default_authority", "localhost"))
+        async with grpc.aio.insecure_channel(f"unix:{self._kubelet.path}", options=options) as channel:
+            request = api.RegisterRequest(
+                version=API_VERSION, endpoint=endpoint, resource_name=self._plugin.resource_name
+            )
+            await rpc.RegistrationStub(channel).Register(request, timeout=_REGISTER_DEADLINE)
+
+    def _pause(self, failures: int) -> float:
+        exponent = min(failures - 1, 40)
+        return min(_RETRY_FIRST * _RETRY_FACTOR**exponent, _RETRY_MOST) * (1 + 0.2 * self._jitter())
+
+    def _set(self, state: Registered) -> None:
+        if state != self.state:
+            self.state = state
+            self._changed()
+
+
+def socket_names(owner: str, process: str) -> Iterator[str]:
+    """Names for this process' sockets, short (a path ends at 107 bytes) and never used twice.
+
+    `owner` tells configs apart, `process` one start from the next.
+    """
+    number = 0
+    while True:
+        number += 1
+        yield f"dp-{owner}-{process}-{number}.sock"
+
+
+def remove_leftovers(directory: Path, owner: str) -> None:
+    """Remove the sockets that a predecessor of this config on this node left when it was killed."""
+    for path in directory.glob(f"dp-{owner}-*.sock"):
+        if path.is_socket():
+            path.unlink(missing_ok=True)

@@ -1,0 +1,59 @@
+"""The one object this agent may see and report to, at the API server."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2
+import msgspec
+from lightkube import AsyncClient
+from lightkube.generic_resource import create_global_resource
+from lightkube.types import PatchType
+
+from device_plugin_api import group
+
+FIELD_MANAGER = "device-plugin-agent"
+
+Unavailable = (httpx2.HTTPError, OSError, ValueError, TimeoutError)
+"""What a call may raise when the API server is away, refuses, or answers rubbish. All of it passes."""
+
+_NodeDevicePlugin = create_global_resource(group.GROUP, group.VERSION, group.NODE_KIND, group.NODE_PLURAL)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """The object as the API server has it, undecoded: a newer operator may have written it."""
+
+    uid: str
+    spec: dict[str, Any]
+    status: dict[str, Any]
+
+
+class NodeApi:
+    """Reads and reports through lightkube, which reads a rotated token anew by itself."""
+
+    def __init__(self, client: AsyncClient, name: str) -> None:
+        self._client = client
+        self._name = name
+
+    async def watch(self, server_timeout: int) -> AsyncIterator[Seen]:
+        """Each version of the object from the current one on, for about `server_timeout` seconds.
+
+        May raise what Unavailable names. A deletion is not told: the agent goes on with what it has until its pod is taken away.
+        """
+        events = self._client.watch(
+            _NodeDevicePlugin, fields={"metadata.name": self._name}, server_timeout=server_timeout
+        )
+        async for event, found in events:
+            if event in ("ADDED", "MODIFIED"):
+                yield Seen(uid=found["metadata"]["uid"], spec=found.get("spec") or {}, status=found.get("status") or {})
+
+    async def report(self, status: msgspec.Struct) -> None:
+        """Replace the status; may raise Unavailable. Always a merge patch: mixing styles doubles managedFields."""
+        await self._client.patch(
+            _NodeDevicePlugin.Status,
+            self._name,
+            {"status": msgspec.to_builtins(status)},
+            patch_type=PatchType.MERGE,
+            field_manager=FIELD_MANAGER,
+        )

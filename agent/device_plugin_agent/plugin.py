@@ -1,0 +1,158 @@
+"""The device plugin service of one resource. Transport only: what to answer is decided in inventory and allocation."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+
+import grpc
+import grpc.aio
+
+from device_plugin_agent import allocation
+from device_plugin_agent.clock import Clock
+from device_plugin_agent.inventory import Entry, Inventory
+from device_plugin_agent.kubelet_api import deviceplugin_pb2 as api
+from device_plugin_agent.kubelet_api import deviceplugin_pb2_grpc as rpc
+from device_plugin_agent.signal import Signal
+from device_plugin_api.resource import Allocation
+
+LIST_INTERVAL = 0.1
+"""Seconds between two lists on one stream at least: each makes the kubelet rewrite its checkpoint (R15)."""
+
+_log = logging.getLogger(__name__)
+
+
+class Stream:
+    """The one ListAndWatch stream that belongs to a registration."""
+
+    def __init__(self) -> None:
+        self.opened = asyncio.Event()
+        self.closed = asyncio.Event()
+
+
+class Streams:
+    """Tells the kubelet's stream from those of checkers, which must not look like a registration."""
+
+    def __init__(self) -> None:
+        self._expected: Stream | None = None
+
+    def expect(self) -> Stream:
+        """Call before Register: the next stream to open is the kubelet's."""
+        self._expected = Stream()
+        return self._expected
+
+    def open(self) -> Stream:
+        """A stream opened."""
+        stream, self._expected = self._expected or Stream(), None
+        stream.opened.set()
+        return stream
+
+
+class DevicePlugin(rpc.DevicePluginServicer):
+    """Serves the devices of one inventory."""
+
+    def __init__(
+        self,
+        resource_name: str,
+        inventory: Inventory,
+        settings: Allocation,
+        *,
+        clock: Clock,
+        handed_out: Callable[[], None],
+    ) -> None:
+        self.resource_name = resource_name
+        self.inventory = inventory
+        self.settings = settings
+        self.changed = Signal()
+        self.streams = Streams()
+        self._clock = clock
+        self._handed_out = handed_out
+
+    async def GetDevicePluginOptions(  # noqa: N802  (the kubelet's name)
+        self, request: api.Empty, context: "grpc.aio.ServicerContext[api.Empty, api.DevicePluginOptions]"
+    ) -> api.DevicePluginOptions:
+        """Tell that a preferred allocation can be asked for."""
+        return api.DevicePluginOptions(get_preferred_allocation_available=True)
+
+    async def ListAndWatch(  # noqa: N802
+        self, request: api.Empty, context: "grpc.aio.ServicerContext[api.Empty, api.ListAndWatchResponse]"
+    ) -> AsyncIterator[api.ListAndWatchResponse]:
+        """The whole list at once, and again after each change."""
+        stream = self.streams.open()
+        try:
+            told: api.ListAndWatchResponse | None = None
+            while True:
+                seen = self.changed.count
+                response = device_list(self.inventory)
+                if response != told:
+                    told = response
+                    yield response
+                    await asyncio.sleep(LIST_INTERVAL)
+                await self.changed.after(seen)
+        finally:
+            stream.closed.set()
+
+    async def GetPreferredAllocation(  # noqa: N802
+        self,
+        request: api.PreferredAllocationRequest,
+        context: "grpc.aio.ServicerContext[api.PreferredAllocationRequest, api.PreferredAllocationResponse]",
+    ) -> api.PreferredAllocationResponse:
+        """Choose devices for each container."""
+        response = api.PreferredAllocationResponse()
+        for wanted in request.container_requests:
+            chosen = allocation.preferred(
+                self.inventory.entries,
+                wanted.available_deviceIDs,
+                wanted.must_include_deviceIDs,
+                wanted.allocation_size,
+            )
+            response.container_responses.add(deviceIDs=chosen)
+        return response
+
+    async def Allocate(  # noqa: N802
+        self,
+        request: api.AllocateRequest,
+        context: "grpc.aio.ServicerContext[api.AllocateRequest, api.AllocateResponse]",
+    ) -> api.AllocateResponse:
+        """What each container gets; refused as a whole when one device must not be handed out (R11, R12)."""
+        response = api.AllocateResponse()
+        picked: list[Entry] = []
+        try:
+            for wanted in request.container_requests:
+                entries = allocation.pick(self.inventory.entries, wanted.devices_ids)
+                granted = allocation.grant(self.resource_name, self.settings, entries)
+                response.container_responses.append(container_response(granted))
+                picked += entries
+        except (allocation.Refused, allocation.UnknownVariable) as error:
+            _log.warning("Refused an allocation", extra={"resource": self.resource_name, "err": str(error)})
+            await context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
+        self.inventory.allocated((entry.device.id for entry in picked), monotonic=self._clock.monotonic())
+        self._handed_out()
+        return response
+
+    async def PreStartContainer(  # noqa: N802
+        self,
+        request: api.PreStartContainerRequest,
+        context: "grpc.aio.ServicerContext[api.PreStartContainerRequest, api.PreStartContainerResponse]",
+    ) -> api.PreStartContainerResponse:
+        """Nothing to do: the options do not ask for this call."""
+        return api.PreStartContainerResponse()
+
+
+def device_list(inventory: Inventory) -> api.ListAndWatchResponse:
+    """What the kubelet is told of every device."""
+    response = api.ListAndWatchResponse()
+    for device_id, entry in inventory.entries.items():
+        device = response.devices.add(ID=device_id, health="Healthy" if entry.healthy else "Unhealthy")
+        if entry.device.numa_node is not None:
+            device.topology.nodes.add(ID=entry.device.numa_node)
+    return response
+
+
+def container_response(granted: allocation.Grant) -> api.ContainerAllocateResponse:
+    """A grant in the kubelet's words."""
+    response = api.ContainerAllocateResponse(envs=granted.env, annotations=granted.annotations)
+    for node in granted.nodes:
+        response.devices.add(host_path=node.host_path, container_path=node.container_path, permissions=node.permissions)
+    for mount in granted.mounts:
+        response.mounts.add(host_path=mount.host_path, container_path=mount.container_path, read_only=mount.read_only)
+    return response

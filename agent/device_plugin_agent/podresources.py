@@ -1,0 +1,85 @@
+"""Who uses which device, from the kubelet's podresources service."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import grpc.aio
+
+from device_plugin_agent.kubelet_api import podresources_pb2 as api
+from device_plugin_agent.kubelet_api import podresources_pb2_grpc as rpc
+from device_plugin_agent.signal import Signal
+from device_plugin_api.node import Holder
+
+Use = Mapping[str, Mapping[str, tuple[Holder, ...]]]
+"""Resource name → device ID → who has it."""
+
+_PERIOD_IN_USE, _PERIOD_IDLE = 2.0, 10.0
+"""Seconds between two questions: the kubelet answers 100 a second to all clients of the node together (R18)."""
+
+_AFTER_ALLOCATE = (0.2, 1.0)
+"""Seconds after an Allocate to ask out of turn: a pod is named once the kubelet has admitted it."""
+
+_DEADLINE = 5.0
+
+_log = logging.getLogger(__name__)
+
+
+class PodResources:
+    """Asks gently, and hands every answer to `tell`, which says whether it names any device of ours.
+
+    No answer is no news, never "nobody".
+    """
+
+    def __init__(self, socket: Path, tell: Callable[[Use], bool]) -> None:
+        self._socket = socket
+        self._tell = tell
+        self._asked = Signal()
+
+    def ask_soon(self) -> None:
+        """Something was handed out."""
+        self._asked.fire()
+
+    async def run(self) -> None:
+        """Ask until cancelled."""
+        options = (
+            ("grpc.max_receive_message_length", -1),
+            ("grpc.max_reconnect_backoff_ms", 2000),
+            ("grpc.default_authority", "localhost"),
+        )
+        async with grpc.aio.insecure_channel(f"unix:{self._socket}", options=options) as channel:
+            lister = rpc.PodResourcesListerStub(channel)
+            period = 0.0
+            while True:
+                seen = self._asked.count
+                await self._asked.after(seen, period)
+                pauses = _AFTER_ALLOCATE if self._asked.count != seen else (0.0,)
+                for pause in pauses:
+                    await asyncio.sleep(pause)
+                    used = await self._ask(lister)
+                period = _PERIOD_IN_USE if used else _PERIOD_IDLE
+
+    async def _ask(self, lister: "rpc.PodResourcesListerAsyncStub") -> bool:
+        """One question; whether any device is in use, or that could not be learnt."""
+        try:
+            answer = await lister.List(api.ListPodResourcesRequest(), timeout=_DEADLINE)
+        except grpc.aio.AioRpcError as error:
+            _log.debug("podresources did not answer", extra={"err": error.details()})
+            return True
+        return self._tell(holders(answer))
+
+
+def holders(answer: api.ListPodResourcesResponse) -> dict[str, dict[str, tuple[Holder, ...]]]:
+    """Resource → device → containers. A device is named once for each of its NUMA nodes; here it counts once."""
+    use: dict[str, dict[str, tuple[Holder, ...]]] = {}
+    for pod in answer.pod_resources:
+        for container in pod.containers:
+            holder = Holder(namespace=pod.namespace, pod=pod.name, container=container.name)
+            for devices in container.devices:
+                of_resource = use.setdefault(devices.resource_name, {})
+                for device_id in devices.device_ids:
+                    known = of_resource.get(device_id, ())
+                    if holder not in known:
+                        of_resource[device_id] = (*known, holder)
+    return use

@@ -1,0 +1,87 @@
+"""Writes the status: the first change at once, later ones at most once a second, and only when it changed."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+import httpx2
+import msgspec
+
+from device_plugin_agent.node_api import NodeApi, Unavailable
+from device_plugin_agent.signal import Signal
+from device_plugin_api.node import NodeStatus
+
+_INTERVAL = 1.0
+"""Seconds between two writes at least."""
+
+_RETRY_FIRST, _RETRY_MOST = 0.5, 10.0
+"""Seconds between attempts while the API server is away; doubled each time, with jitter."""
+
+_log = logging.getLogger(__name__)
+
+
+class Report:
+    """Keeps the object's status equal to what `build` says."""
+
+    def __init__(self, api: NodeApi, build: Callable[[NodeStatus], NodeStatus], *, jitter: Callable[[], float]) -> None:
+        self.changed = Signal()
+        self._api = api
+        self._build = build
+        self._jitter = jitter
+        self._stored: NodeStatus | None = None
+        self._uid: str | None = None
+
+    @property
+    def stored(self) -> NodeStatus | None:
+        """The status that the API server has, as far as is known; None before the object was seen."""
+        return self._stored
+
+    def found(self, uid: str, status: NodeStatus) -> None:
+        """The object was seen for the first time, again after a gap, or made anew."""
+        self._uid, self._stored = uid, status
+        self.changed.fire()
+
+    async def run(self) -> None:
+        """Write until cancelled."""
+        failures = 0
+        while True:
+            seen = self.changed.count
+            if self._stored is not None:
+                failures = await self._write(self._stored, failures)
+            if failures:
+                pause = min(_RETRY_FIRST * 2 ** (failures - 1), _RETRY_MOST) * (1 + 0.5 * self._jitter())
+                await asyncio.sleep(pause)
+            else:
+                await self.changed.after(seen)
+
+    async def _write(self, stored: NodeStatus, failures: int) -> int:
+        """Write if it differs; how often it has failed in a row."""
+        status = self._build(stored)
+        if status == stored:
+            return 0
+        uid = self._uid
+        try:
+            await self._api.report(status)
+        except Unavailable as error:
+            if isinstance(error, httpx2.HTTPStatusError) and error.response.status_code == 404:
+                self._stored = None  # the operator makes it anew, and the watch then tells
+                return 0
+            _log.warning("Could not report the status", extra={"err": describe(error)})
+            return failures + 1
+        if uid == self._uid:
+            self._stored = status
+        await asyncio.sleep(_INTERVAL)
+        return 0
+
+
+def describe(error: Exception) -> str:
+    """One line for a log: some transport errors have no text of their own."""
+    return str(error) or type(error).__name__
+
+
+def decode_status(raw: dict[str, object]) -> NodeStatus:
+    """What is stored; an empty status when it is not one of ours."""
+    try:
+        return msgspec.convert(raw, NodeStatus)
+    except msgspec.ValidationError:
+        return NodeStatus()

@@ -1,0 +1,44 @@
+"""What every source answers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from device_plugin_api.node import SelectionStep
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """One physical device as it is now."""
+
+    id: str
+    """Stable over restarts, unique on the node, at most 63 characters (R9)."""
+    path: str = ""
+    """What people call it: its path on the host; empty for a device without a node."""
+    nodes: tuple[str, ...] = ()
+    """Host paths of the device nodes a container needs, links followed."""
+    numa_node: int | None = None
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    failure: str | None = None
+    """Why its state could not be seen, when it could not."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Discovery:
+    """What one look at the host found, and how the selection came to it."""
+
+    candidates: tuple[Candidate, ...]
+    steps: tuple[SelectionStep, ...]
+
+
+class Source(Protocol):
+    """One way to find devices. Looks only; decides nothing about health."""
+
+    def discover(self) -> Discovery:
+        """Look at the host once. Never raises for what a host may contain."""
+        ...
+
+    def watched(self) -> frozenset[Path]:
+        """Directories whose changes mean that another look is due."""
+        ...

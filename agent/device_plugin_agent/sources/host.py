@@ -1,0 +1,96 @@
+"""The host's /dev and /sys as the agent sees them, and which device nodes it may offer at all."""
+
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from device_plugin_api.hostpaths import DEVICE_ROOT
+
+_MAX_LINKS = 40
+
+# Linux' Documentation/admin-guide/devices.txt: char 1:1 is /dev/mem, 1:2 /dev/kmem, 1:4 /dev/port, by whatever name.
+_MEMORY = frozenset({(1, 1), (1, 2), (1, 4)})
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostView:
+    """Where the host's trees are mounted, and the operator's word on dangerous devices."""
+
+    dev_root: Path
+    sys_root: Path
+    allow_block_devices: bool = False
+    allow_memory_devices: bool = False
+
+    def resolve(self, name: str) -> str:
+        """Follow links from /dev/`name`, staying inside the host's /dev.
+
+        Returns the path relative to /dev. Raises ValueError, worded for people, for a loop or a link that leads out.
+        """
+        todo = name.split("/")
+        done: list[str] = []
+        links = 0
+        while todo:
+            part = todo.pop(0)
+            if part in ("", "."):
+                continue
+            if part == "..":
+                if not done:
+                    raise ValueError(f"it is a link that leads out of {DEVICE_ROOT}")
+                done.pop()
+                continue
+            try:
+                target = os.readlink(self.dev_root.joinpath(*done, part))
+            except OSError:
+                done.append(part)
+                continue
+            links += 1
+            if links > _MAX_LINKS:
+                raise ValueError("it is a link in a loop")
+            if target.startswith("/"):
+                if not target.startswith(f"{DEVICE_ROOT}/"):
+                    raise ValueError(f"it is a link that leads out of {DEVICE_ROOT}")
+                target = target.removeprefix(f"{DEVICE_ROOT}/")
+                done.clear()
+            todo = [*target.split("/"), *todo]
+        return "/".join(done)
+
+    def refusal(self, seen: os.stat_result) -> str | None:
+        """Why the thing seen may not be offered, or None."""
+        if stat.S_ISBLK(seen.st_mode):
+            return None if self.allow_block_devices else "it is a block device, which the operator does not allow"
+        if not stat.S_ISCHR(seen.st_mode):
+            return f"it is a {_kind(seen.st_mode)}, not a device node"
+        number = (os.major(seen.st_rdev), os.minor(seen.st_rdev))
+        if number in _MEMORY and not self.allow_memory_devices:
+            return "it is the machine's memory or I/O ports, which the operator does not allow"
+        return None
+
+    def numa_node(self, number: int, *, block: bool = False) -> int | None:
+        """The NUMA node of the hardware behind a device number, from sysfs; None when unknown (R14)."""
+        kind = "block" if block else "char"
+        link = self.sys_root / "dev" / kind / f"{os.major(number)}:{os.minor(number)}"
+        try:
+            directory = link.resolve(strict=True)
+        except (OSError, RuntimeError):
+            return None
+        while directory != self.sys_root and directory != directory.parent:
+            try:
+                node = int((directory / "numa_node").read_text())
+            except (OSError, ValueError):
+                directory = directory.parent
+                continue
+            return node if node >= 0 else None
+        return None
+
+
+def _kind(mode: int) -> str:
+    if stat.S_ISDIR(mode):
+        return "directory"
+    if stat.S_ISREG(mode):
+        return "plain file"
+    if stat.S_ISSOCK(mode):
+        return "socket"
+    if stat.S_ISFIFO(mode):
+        return "pipe"
+    return "file of another kind"

@@ -1,0 +1,28 @@
+"""Device IDs: readable, stable, unique on the node, at most 63 characters, and legal as CDI device names."""
+
+import hashlib
+import re
+
+MAX_ID = 63
+_HASH = 8
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]*")
+
+
+def id_of_path(relative: str) -> str:
+    """`video3` → `video3`, `dri/card0` → `dri--card0`; anything not plain gets a hash of the whole behind it."""
+    readable = relative.replace("/", "--")
+    if "--" not in relative and _PLAIN.fullmatch(readable) and len(readable) <= MAX_ID:
+        return readable
+    return _hashed(re.sub(r"[^A-Za-z0-9_.:-]+", "-", readable).strip("-.:_") or "device", relative)
+
+
+def id_of_simulated(resource_name: str, index: int) -> str:
+    """Told apart by the whole resource name, since every ID on a node must be unique."""
+    base = resource_name.rpartition("/")[2]
+    digest = hashlib.sha256(resource_name.encode()).hexdigest()[:4]
+    return f"{base[:48]}-{digest}-{index}"
+
+
+def _hashed(readable: str, whole: str) -> str:
+    digest = hashlib.sha256(whole.encode(errors="surrogateescape")).hexdigest()[:_HASH]
+    return f"{readable[: MAX_ID - _HASH - 1]}-{digest}"

@@ -1,0 +1,135 @@
+"""Device nodes found by path: globs below the host's /dev."""
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from device_plugin_agent.sources.base import Candidate, Discovery
+from device_plugin_agent.sources.host import HostView
+from device_plugin_agent.sources.identity import id_of_path
+from device_plugin_api.hostpaths import DEVICE_ROOT
+from device_plugin_api.node import SelectionStep
+from device_plugin_api.resource import PathsSource
+
+_MAX_DROPPED_SHOWN = 8
+_GLOB = frozenset("*?[")
+
+
+@dataclass(frozen=True)
+class _Refused(Exception):
+    why: str
+
+
+class Paths:
+    """Each match of an include that no exclude names is one device, if it is a device node that may be offered."""
+
+    def __init__(self, spec: PathsSource, host: HostView) -> None:
+        self._include = tuple(_relative(pattern) for pattern in spec.include)
+        self._exclude = tuple(_relative(pattern) for pattern in spec.exclude)
+        self._host = host
+
+    def discover(self) -> Discovery:
+        """Look at /dev once."""
+        matched = sorted({name for pattern in self._include for name in self._matches(pattern)})
+        included = [name for name in matched if not any(_fits(name, pattern) for pattern in self._exclude)]
+        candidates: dict[str, Candidate] = {}
+        dropped: list[str] = []
+        for name in included:
+            try:
+                node, candidate = self._examine(name)
+            except _Refused as refusal:
+                dropped.append(_printable(f"{DEVICE_ROOT}/{name}: {refusal.why}"))
+                continue
+            if node in candidates:
+                dropped.append(_printable(f"{DEVICE_ROOT}/{name}: the same device as {candidates[node].path}"))
+                continue
+            candidates[node] = candidate
+        found = tuple(sorted(candidates.values(), key=lambda candidate: candidate.id))
+        return Discovery(
+            candidates=found,
+            steps=(
+                SelectionStep(step="matched by include", kept=len(matched)),
+                SelectionStep(step="not excluded", kept=len(included)),
+                SelectionStep(step="device nodes", kept=len(found), dropped=tuple(dropped[:_MAX_DROPPED_SHOWN])),
+            ),
+        )
+
+    def watched(self) -> frozenset[Path]:
+        """The directories that a match can appear in; for one that does not exist yet, the nearest that does."""
+        directories: set[Path] = set()
+        for pattern in self._include:
+            directories |= set(self._directories(pattern))
+        return frozenset(directories)
+
+    def _matches(self, pattern: tuple[str, ...]) -> Iterator[str]:
+        names = [""]
+        for part in pattern:
+            names = [f"{name}/{entry}" if name else entry for name in names for entry in self._entries(name, part)]
+        return iter(names)
+
+    def _entries(self, directory: str, part: str) -> list[str]:
+        path = self._host.dev_root / directory
+        if not _GLOB & set(part):
+            return [part] if os.path.lexists(path / part) else []
+        try:
+            return [entry for entry in os.listdir(path) if fnmatchcase(entry, part)]
+        except OSError:
+            return []
+
+    def _directories(self, pattern: tuple[str, ...]) -> Iterator[Path]:
+        level = [""]
+        yield self._host.dev_root
+        for part in pattern[:-1]:
+            level = [f"{name}/{entry}" if name else entry for name in level for entry in self._entries(name, part)]
+            for name in level:
+                directory = self._host.dev_root / name
+                if directory.is_dir():
+                    yield directory
+
+    def _examine(self, name: str) -> tuple[str, Candidate]:
+        """The node behind `name` and the device it is; raises _Refused when it may not be offered."""
+        path = f"{DEVICE_ROOT}/{name}"
+        if not path.isprintable():
+            raise _Refused("its name has unprintable characters")
+        attributes: dict[str, str] = {}
+        try:
+            node = self._host.resolve(name)
+        except ValueError as error:
+            raise _Refused(str(error)) from None
+        if node != name:
+            attributes["target"] = f"{DEVICE_ROOT}/{node}"
+        try:
+            seen = os.lstat(self._host.dev_root / node)
+        except FileNotFoundError:
+            raise _Refused("it is a link to nothing" if node != name else "it vanished while being looked at") from None
+        except OSError as error:
+            failure = f"cannot be looked at: {error.strerror}"
+            return node, Candidate(id=id_of_path(name), path=path, attributes=attributes, failure=failure)
+        refusal = self._host.refusal(seen)
+        if refusal is not None:
+            raise _Refused(refusal)
+        attributes["device"] = f"{os.major(seen.st_rdev)}:{os.minor(seen.st_rdev)}"
+        return node, Candidate(
+            id=id_of_path(name),
+            path=path,
+            nodes=(f"{DEVICE_ROOT}/{node}",),
+            numa_node=self._host.numa_node(seen.st_rdev, block=stat.S_ISBLK(seen.st_mode)),
+            attributes=attributes,
+        )
+
+
+def _relative(pattern: str) -> tuple[str, ...]:
+    return tuple(pattern.removeprefix(f"{DEVICE_ROOT}/").split("/"))
+
+
+def _fits(name: str, pattern: tuple[str, ...]) -> bool:
+    parts = name.split("/")
+    return len(parts) == len(pattern) and all(map(fnmatchcase, parts, pattern))
+
+
+def _printable(text: str) -> str:
+    shown = "".join(character if character.isprintable() else "?" for character in text)
+    return shown if len(shown) <= 256 else f"{shown[:255]}…"

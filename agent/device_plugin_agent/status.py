@@ -1,0 +1,112 @@
+"""From what is served to a NodeDevicePlugin's status. Pure."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from device_plugin_agent.clock import timestamp
+from device_plugin_agent.inventory import Entry, Inventory
+from device_plugin_agent.kubelet import Registered
+from device_plugin_api import conditions
+from device_plugin_api.conditions import Condition
+from device_plugin_api.config import DeviceCounts
+from device_plugin_api.node import MAX_LISTED_DEVICES, Device, DeviceState, NodeStatus, ResourceStatus
+
+_MAX_MESSAGE = 256
+
+
+@dataclass(frozen=True, kw_only=True)
+class Offer:
+    """One resource as it is served."""
+
+    name: str
+    inventory: Inventory
+    registration: Registered
+    draining: bool
+
+
+def node_status(
+    offers: Sequence[Offer],
+    *,
+    revision: str,
+    rejection: str | None,
+    agent_version: str,
+    known: Iterable[Condition],
+    now: float,
+) -> NodeStatus:
+    """The whole status. `known` are the conditions reported before, `now` is Unix time."""
+    counts = DeviceCounts()
+    for offer in offers:
+        counts += offer.inventory.counts()
+    wanted = (_accepted(rejection, now), _registered(offers, rejection, now))
+    return NodeStatus(
+        observed_revision=revision,
+        agent_version=agent_version,
+        conditions=conditions.merge(known, wanted),
+        counts=counts,
+        resources=tuple(_resource(offer) for offer in sorted(offers, key=lambda offer: offer.name)),
+    )
+
+
+def _accepted(rejection: str | None, now: float) -> Condition:
+    if rejection is None:
+        return _condition(conditions.CONFIG_ACCEPTED, conditions.TRUE, "Accepted", "", now)
+    message = f"{rejection}; the last accepted configuration goes on"
+    return _condition(conditions.CONFIG_ACCEPTED, conditions.FALSE, "ConfigRejected", message, now)
+
+
+def _registered(offers: Sequence[Offer], rejection: str | None, now: float) -> Condition:
+    missing = [offer for offer in offers if not offer.draining and not offer.registration.now]
+    if missing:
+        message = "; ".join(f"{offer.name}: {offer.registration.message}" for offer in missing)
+        return _condition(conditions.REGISTERED, conditions.FALSE, "NotRegistered", message, now)
+    if not offers and rejection is not None:
+        return _condition(conditions.REGISTERED, conditions.FALSE, "ConfigRejected", rejection, now)
+    return _condition(conditions.REGISTERED, conditions.TRUE, "AllRegistered", "", now)
+
+
+def _condition(type_: str, status: str, reason: str, message: str, now: float) -> Condition:
+    return Condition(
+        type=type_, status=status, reason=reason, message=_cut(message, 1024), last_transition_time=timestamp(now)
+    )
+
+
+def _resource(offer: Offer) -> ResourceStatus:
+    entries = offer.inventory.entries
+    listed = _listed(entries)
+    return ResourceStatus(
+        name=offer.name,
+        registered=offer.registration.now,
+        message=_cut(offer.registration.message, 512),
+        last_registration_time=None if offer.registration.at is None else timestamp(offer.registration.at),
+        counts=offer.inventory.counts(),
+        devices=tuple(_device(entry) for entry in listed),
+        devices_truncated=len(listed) < len(entries),
+        candidates=offer.inventory.steps,
+    )
+
+
+def _listed(entries: Mapping[str, Entry]) -> list[Entry]:
+    """All, or when there are too many the troubled and allocated ones before the others; sorted by ID."""
+    dull = sorted(
+        entries.values(),
+        key=lambda entry: (entry.track.state is DeviceState.HEALTHY, not entry.holders, entry.device.id),
+    )
+    return sorted(dull[:MAX_LISTED_DEVICES], key=lambda entry: entry.device.id)
+
+
+def _device(entry: Entry) -> Device:
+    return Device(
+        id=entry.device.id,
+        path=_cut(entry.device.path, 256),
+        state=entry.track.state,
+        reason=entry.track.reason,
+        message=_cut(entry.track.message, _MAX_MESSAGE),
+        last_transition_time=timestamp(entry.track.since),
+        numa_node=entry.device.numa_node,
+        attributes={key: _cut(value, 256) for key, value in entry.device.attributes.items()},
+        allocated_to=entry.holders,
+    )
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"

@@ -1,0 +1,303 @@
+"""What this agent serves: resources come and go with the spec, fed by looks at the host and by podresources."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from device_plugin_agent import allocation
+from device_plugin_agent.clock import Clock, unix_time
+from device_plugin_agent.health.tracker import RECOVERY_PERIOD
+from device_plugin_agent.http import Answer
+from device_plugin_agent.inventory import Inventory
+from device_plugin_agent.kubelet import KubeletSocket, Registration
+from device_plugin_agent.plugin import DevicePlugin
+from device_plugin_agent.podresources import Use
+from device_plugin_agent.signal import Signal
+from device_plugin_agent.sources import Discovery, HostView, Source, source_for
+from device_plugin_agent.status import Offer
+from device_plugin_agent.watch import DirectoryWatch
+from device_plugin_api.node import NodeSpec, NodeStatus, SelectionStep
+from device_plugin_api.resource import Resource
+
+_SETTLE = 0.005
+"""Seconds after a first event in which its companions (mknod, chmod, udev's links) arrive; one look sees them all."""
+
+_LOOK_INTERVAL = 0.1
+"""Seconds between two looks at least, however many events there are."""
+
+_LONGEST_TURN = 30.0
+"""Seconds that a loop may be late before the agent counts as hung."""
+
+_log = logging.getLogger(__name__)
+
+
+class Rejected(ValueError):
+    """A configuration that cannot be served; the text names the resource and what is wrong."""
+
+
+@dataclass(kw_only=True)
+class _Served:
+    resource: Resource
+    source: Source
+    inventory: Inventory
+    plugin: DevicePlugin
+    registration: Registration
+    task: asyncio.Task[None]
+    due: float = 0.0
+    draining: bool = False
+
+
+class Supervisor:
+    """Owns every resource's inventory, plugin and registration."""
+
+    def __init__(
+        self,
+        *,
+        host: HostView,
+        kubelet: KubeletSocket,
+        plugins_dir: Path,
+        socket_names: Iterator[str],
+        clock: Clock,
+        jitter: Callable[[], float],
+        changed: Callable[[], None],
+        handed_out: Callable[[], None],
+        tasks: asyncio.TaskGroup,
+    ) -> None:
+        self.spec: NodeSpec | None = None
+        self._tasks = tasks
+        self._host = host
+        self._kubelet = kubelet
+        self._plugins_dir = plugins_dir
+        self._socket_names = socket_names
+        self._clock = clock
+        self._jitter = jitter
+        self._changed = changed
+        self._handed_out = handed_out
+        self._served: dict[str, _Served] = {}
+        self._events = Signal()
+        self._turned = clock.monotonic()
+        self._next_turn = 0.0
+        self._looked = float("-inf")
+
+    def apply(self, spec: NodeSpec) -> None:
+        """Serve this spec. Only what differs is touched. Raises Rejected, and then nothing is."""
+        if spec.resources == (self.spec and self.spec.resources):
+            self.spec = spec
+            return
+        prepared = {resource.name: (resource, self._prepare(resource)) for resource in spec.resources}
+        for name, (resource, source) in prepared.items():
+            known = self._served.get(name)
+            if known is None:
+                self._start(resource, source)
+            elif known.resource != resource or known.draining:
+                self._update(known, resource, source)
+        for name in self._served.keys() - prepared.keys():
+            self._drain(self._served[name])
+        self.spec = spec
+        self._look()
+        self._events.fire()
+
+    def adopt(self, status: NodeStatus) -> None:
+        """Take over what the last agent process reported of the same configuration."""
+        for reported in status.resources:
+            served = self._served.get(reported.name)
+            if served is None:
+                continue
+            since = {}
+            for device in reported.devices:
+                try:
+                    since[device.id] = unix_time(device.last_transition_time)
+                except ValueError:
+                    since[device.id] = self._clock.now()
+            served.inventory.adopt(reported.devices, since, monotonic=self._clock.monotonic())
+        self._look()
+
+    def offers(self) -> list[Offer]:
+        """Everything served now."""
+        return [
+            Offer(
+                name=name,
+                inventory=served.inventory,
+                registration=served.registration.state,
+                draining=served.draining,
+            )
+            for name, served in self._served.items()
+        ]
+
+    def use(self, use: Use) -> bool:
+        """Take in who has what; whether any device of ours is in use."""
+        now, monotonic = self._clock.now(), self._clock.monotonic()
+        in_use = False
+        for name, served in self._served.items():
+            holders = use.get(name, {})
+            in_use = in_use or bool(holders)
+            with self._news(served):
+                served.inventory.use(holders, now=now, monotonic=monotonic)
+        self._end_drained()
+        return in_use
+
+    async def run(self) -> None:
+        """Look at the host at each event and once a period, until cancelled."""
+        watch = DirectoryWatch(self._events.fire)
+        try:
+            while True:
+                seen = self._events.count
+                # Before the look: what appears after it then wakes us.
+                watch.follow({path for served in self._served.values() for path in served.source.watched()})
+                self._look()
+                wait = self._until_due()
+                self._turned, self._next_turn = self._clock.monotonic(), wait
+                if await self._events.after(seen, wait) != seen:
+                    await asyncio.sleep(_SETTLE)
+                    self._all_due()
+                    await self._pace()
+        finally:
+            watch.close()
+
+    def ready(self) -> Answer:
+        """Whether every resource that shall be offered is registered and its stream open."""
+        if self.spec is None:
+            return Answer(False, "waiting for this node's configuration")
+        missing = [
+            f"{name}: {served.registration.state.message}"
+            for name, served in sorted(self._served.items())
+            if not served.draining and not served.registration.state.now
+        ]
+        return Answer(False, "; ".join(missing)) if missing else Answer(True, "every resource is registered")
+
+    def alive(self) -> Answer:
+        """Whether the loop turns."""
+        late = self._clock.monotonic() - self._turned - self._next_turn
+        if late > _LONGEST_TURN:
+            return Answer(False, f"no look at the host for {late:.0f} s longer than planned")
+        return Answer(True, "looking")
+
+    def _prepare(self, resource: Resource) -> Source:
+        try:
+            source = source_for(resource, self._host)
+            allocation.check(resource.allocation)
+        except ValueError as error:
+            raise Rejected(f"{resource.name}: {error}") from None
+        return source
+
+    def _start(self, resource: Resource, source: Source) -> None:
+        inventory = Inventory(resource.health)
+        plugin = DevicePlugin(
+            resource.name, inventory, resource.allocation, clock=self._clock, handed_out=self._handed_out
+        )
+        registration = Registration(
+            plugin,
+            kubelet=self._kubelet,
+            directory=self._plugins_dir,
+            socket_names=self._socket_names,
+            clock=self._clock,
+            jitter=self._jitter,
+            changed=self._changed,
+        )
+        self._served[resource.name] = _Served(
+            resource=resource,
+            source=source,
+            inventory=inventory,
+            plugin=plugin,
+            registration=registration,
+            task=self._tasks.create_task(registration.run(), name=f"registration of {resource.name}"),
+        )
+        _log.info("Serving", extra={"resource": resource.name})
+
+    def _update(self, served: _Served, resource: Resource, source: Source) -> None:
+        if served.draining:
+            served.draining = False
+            served.inventory.restore()
+        if served.resource.source != resource.source:
+            served.inventory.reselect()
+        served.resource, served.source, served.due = resource, source, 0.0
+        served.inventory.health = resource.health
+        served.plugin.settings = resource.allocation
+
+    def _drain(self, served: _Served) -> None:
+        if not served.draining:
+            served.draining = True
+            now, monotonic = self._clock.now(), self._clock.monotonic()
+            with self._news(served):
+                served.inventory.drain(now=now, monotonic=monotonic)
+            _log.info("Draining", extra={"resource": served.resource.name})
+        self._end_drained()
+
+    def _end_drained(self) -> None:
+        for name, served in list(self._served.items()):
+            if served.draining and not served.inventory.entries:
+                served.task.cancel()
+                del self._served[name]
+                self._changed()
+                _log.info("No longer serving", extra={"resource": name})
+
+    def _look(self) -> None:
+        """Look at every resource whose time has come. Nothing in here waits: readers never see half a change."""
+        now, monotonic = self._clock.now(), self._clock.monotonic()
+        self._looked = monotonic
+        taken: dict[str, str] = {}
+        for name, served in self._served.items():
+            if monotonic >= served.due:
+                discovery = without_taken(served.source.discover(), taken)
+                with self._news(served):
+                    served.inventory.observe(discovery, now=now, monotonic=monotonic)
+                period = served.resource.health.period_seconds
+                served.due = monotonic + (period if served.inventory.settled else RECOVERY_PERIOD)
+            if not served.draining:
+                entries = served.inventory.entries.values()
+                taken |= {node: name for entry in entries if entry.present for node in entry.device.nodes}
+        self._end_drained()
+
+    @contextmanager
+    def _news(self, served: _Served) -> Iterator[None]:
+        """Tell everybody, and the log, what the block changed."""
+        before = served.inventory.version
+        known = {device_id: entry.track for device_id, entry in served.inventory.entries.items()}
+        yield
+        if served.inventory.version == before:
+            return
+        for device_id, entry in served.inventory.entries.items():
+            track = known.get(device_id)
+            if track is None or (track.state, track.reason) != (entry.track.state, entry.track.reason):
+                _log.info(
+                    "Device changed",
+                    extra={
+                        "resource": served.resource.name,
+                        "device": device_id,
+                        "state": entry.track.state.value,
+                        "reason": entry.track.reason,
+                    },
+                )
+        served.plugin.changed.fire()
+        self._changed()
+
+    def _all_due(self) -> None:
+        for served in self._served.values():
+            served.due = 0.0
+
+    def _until_due(self) -> float:
+        if not self._served:
+            return _LONGEST_TURN
+        return max(0.0, min(served.due for served in self._served.values()) - self._clock.monotonic())
+
+    async def _pace(self) -> None:
+        """Keep looks apart when events come thick and fast."""
+        await asyncio.sleep(max(0.0, self._looked + _LOOK_INTERVAL - self._clock.monotonic()))
+
+
+def without_taken(discovery: Discovery, taken: Mapping[str, str]) -> Discovery:
+    """Leave out devices that an earlier resource of the configuration offers: one device, one resource."""
+    kept = tuple(found for found in discovery.candidates if not any(node in taken for node in found.nodes))
+    if len(kept) == len(discovery.candidates):
+        return discovery
+    dropped = [
+        f"{found.path}: offered as {taken[node]}"
+        for found in discovery.candidates
+        for node in found.nodes
+        if node in taken
+    ]
+    step = SelectionStep(step="not offered by an earlier resource", kept=len(kept), dropped=tuple(dropped[:8]))
+    return Discovery(candidates=kept, steps=(*discovery.steps, step))
