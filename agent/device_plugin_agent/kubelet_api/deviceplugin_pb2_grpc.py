@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class RegistrationStub:
-    """Served by the kubelet on kubelet.sock.
+    """Served by the kubelet on kubelet.sock in the device plugin directory.
     """
 
     def __init__(self, channel):
@@ -43,11 +43,12 @@ class RegistrationStub:
 
 
 class RegistrationServicer:
-    """Served by the kubelet on kubelet.sock.
+    """Served by the kubelet on kubelet.sock in the device plugin directory.
     """
 
     def Register(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Announces one resource. Before it answers, the kubelet dials the endpoint and asks for its options.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -69,7 +70,7 @@ def add_RegistrationServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class Registration:
-    """Served by the kubelet on kubelet.sock.
+    """Served by the kubelet on kubelet.sock in the device plugin directory.
     """
 
     @staticmethod
@@ -101,7 +102,7 @@ class Registration:
 
 
 class DevicePluginStub:
-    """Served by a plugin on the socket it names in RegisterRequest.endpoint.
+    """Served by a plugin on the socket it named in RegisterRequest.endpoint.
     """
 
     def __init__(self, channel):
@@ -138,35 +139,40 @@ class DevicePluginStub:
 
 
 class DevicePluginServicer:
-    """Served by a plugin on the socket it names in RegisterRequest.endpoint.
+    """Served by a plugin on the socket it named in RegisterRequest.endpoint.
     """
 
     def GetDevicePluginOptions(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Asked once per registration, while Register is still in flight.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListAndWatch(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Opened once per registration. When the stream ends the plugin counts as gone, and the kubelet never asks again.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetPreferredAllocation(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Advice on which devices go well together; asked only when the options offer it.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Allocate(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Called at a pod's admission, once per container and resource. There is no counterpart for giving devices back.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def PreStartContainer(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Called before each start of a container, restarts too; only when the options ask for it. Bounded to 30 s.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -208,7 +214,7 @@ def add_DevicePluginServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class DevicePlugin:
-    """Served by a plugin on the socket it names in RegisterRequest.endpoint.
+    """Served by a plugin on the socket it named in RegisterRequest.endpoint.
     """
 
     @staticmethod

@@ -26,7 +26,8 @@ if _version_not_supported:
 
 
 class PodResourcesListerStub:
-    """Served by the kubelet on pod-resources/kubelet.sock.
+    """Served by the kubelet on pod-resources/kubelet.sock below its root. 100 calls a second for all clients of the
+    node together, in bursts of 10; beyond that RESOURCE_EXHAUSTED.
     """
 
     def __init__(self, channel):
@@ -53,23 +54,27 @@ class PodResourcesListerStub:
 
 
 class PodResourcesListerServicer:
-    """Served by the kubelet on pod-resources/kubelet.sock.
+    """Served by the kubelet on pod-resources/kubelet.sock below its root. 100 calls a second for all clients of the
+    node together, in bursts of 10; beyond that RESOURCE_EXHAUSTED.
     """
 
     def List(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """All active pods of the node, those without devices too.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetAllocatableResources(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """All healthy devices of registered plugins, in use or not.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Get(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """One active pod; an error when there is none of that name.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -101,7 +106,8 @@ def add_PodResourcesListerServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class PodResourcesLister:
-    """Served by the kubelet on pod-resources/kubelet.sock.
+    """Served by the kubelet on pod-resources/kubelet.sock below its root. 100 calls a second for all clients of the
+    node together, in bursts of 10; beyond that RESOURCE_EXHAUSTED.
     """
 
     @staticmethod
