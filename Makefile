@@ -1,0 +1,79 @@
+# `make` alone says what there is. Every target does its own set-up and may be repeated.
+SHELL := /usr/bin/env bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+BIN := .venv/bin
+
+.PHONY: help
+help: ## what there is
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: ## a cluster with the operator in it, devices, pods that use them, and what kubectl says
+	@hack/demo.sh
+
+.PHONY: test
+test: ## all four rungs: unit, contract, apiserver, e2e; ends with one count
+	@hack/test.sh unit contract apiserver e2e
+
+.PHONY: test-unit
+test-unit: ## pure functions
+	@hack/test.sh unit
+
+.PHONY: test-contract
+test-contract: ## the agent against a kubelet double
+	@hack/test.sh contract
+
+.PHONY: test-apiserver
+test-apiserver: ## operator and agent against a real etcd and kube-apiserver
+	@hack/test.sh apiserver
+
+.PHONY: test-e2e
+test-e2e: ## everything on kind: real kubelets, real devices
+	@hack/test.sh e2e
+
+.PHONY: lint
+lint: venv ## ruff, mypy --strict, the laws of the layers, generated files
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@hack/drift.sh
+
+.PHONY: format
+format: venv ## put all Python into shape
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+.PHONY: manifests
+manifests: venv ## CRDs and the field reference, from the types in api/
+	@$(BIN)/python -m device_plugin_api.crd crds
+	@$(BIN)/python hack/reference.py docs/reference/config.md
+
+.PHONY: protos
+protos: venv ## the kubelet's gRPC services as Python
+	@hack/protos.sh
+
+.PHONY: constraints
+constraints: venv ## pin what .venv holds now
+	@{ sed -n '/^#/p' constraints.txt; $(BIN)/python -m pip freeze --all --exclude-editable | grep -v '^pip=='; } > constraints.new
+	@mv constraints.new constraints.txt
+
+.PHONY: venv
+venv: ## .venv with everything in constraints.txt
+	@hack/venv.sh
+
+.PHONY: images
+images: ## both images, deviceplugins.dev/operator:dev and deviceplugins.dev/agent:dev
+	@hack/images.sh
+	@hack/build.sh
+
+.PHONY: cluster
+cluster: ## the kind cluster alone
+	@hack/cluster.sh up
+
+.PHONY: clean-cluster
+clean-cluster: ## remove the cluster and all that was started for it
+	@hack/clean.sh

@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# Runs the rungs it is given (unit, contract, apiserver, e2e), each after its own set-up, and ends with one count.
+# A rung that fails, or whose set-up fails, does not keep the later ones from running.
+# shellcheck disable=SC2317 # the rungs are called by name, through step
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit
+. hack/lib.sh
+
+[ $# -gt 0 ] || set -- unit contract apiserver e2e
+reports="$PWD/build/reports"
+mkdir -p "$reports"
+
+run_pytest() { # RUNG ARGUMENT...
+  local rung=$1
+  shift
+  .venv/bin/python -m pytest "tests/$rung" --junitxml "$reports/$rung.xml" --durations 5 "$@"
+  local code=$?
+  [ "$code" != 5 ] || say "tests/$rung holds no tests"
+  return "$code"
+}
+
+rung_unit() { run_pytest unit -q -n 2; }
+
+rung_contract() { run_pytest contract -q -n 2; }
+
+rung_apiserver() {
+  KUBEBUILDER_ASSETS="$(hack/assets.sh | tail -n 1)" || return
+  export KUBEBUILDER_ASSETS
+  run_pytest apiserver -q
+}
+
+rung_e2e() {
+  step "cluster" hack/cluster.sh up &&
+    step "images" hack/images.sh &&
+    step "build" hack/build.sh &&
+    step "load" hack/load.sh deviceplugins.dev/operator:dev deviceplugins.dev/agent:dev busybox:1.37 &&
+    step "operator" hack/deploy.sh &&
+    # -s: the tests print the times they saw.
+    run_pytest e2e -v -s
+}
+
+arguments=()
+failed=()
+step "Python environment" hack/venv.sh || fail "without .venv nothing can be tested"
+for rung in "$@"; do
+  # A report of an earlier run must not stand in for one that never came.
+  rm -f "$reports/$rung.xml"
+  arguments+=("$rung=$reports/$rung.xml")
+done
+for rung in "$@"; do
+  step "tests: $rung" "rung_$rung" || failed+=("$rung")
+done
+
+echo
+.venv/bin/python hack/count.py "${arguments[@]}"
+counted=$?
+if [ ${#failed[@]} -gt 0 ]; then
+  printf 'failed: %s\n' "${failed[*]}" >&2
+  exit 1
+fi
+exit "$counted"
