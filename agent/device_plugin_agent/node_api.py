@@ -39,7 +39,7 @@ class NodeApi:
     async def watch(self, server_timeout: int) -> AsyncIterator[Seen]:
         """Each version of the object from the current one on, for about `server_timeout` seconds.
 
-        May raise what Unavailable names. A deletion is not told: the agent goes on with what it has until its pod is taken away.
+        May raise what Unavailable names. A deletion is not told: the agent goes on until its pod is taken away.
         """
         events = self._client.watch(
             _NodeDevicePlugin, fields={"metadata.name": self._name}, server_timeout=server_timeout
