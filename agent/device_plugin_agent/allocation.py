@@ -78,7 +78,6 @@ def grant(resource_name: str, allocation: Allocation, entries: Sequence[Entry]) 
         "DEVICE_IDS": ",".join(ids),
         "DEVICE_PATH": paths[0] if paths else "",
         "DEVICE_PATHS": ",".join(paths),
-        "INDEX": "0",
     }
     env = {f"{prefix}_ID": variables["DEVICE_IDS"]}
     if paths:

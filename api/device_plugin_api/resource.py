@@ -51,7 +51,7 @@ class EnvVar(Struct, rename="camel", frozen=True, kw_only=True):
     value: Annotated[
         str,
         doc(
-            "Its value; may use $(DEVICE_ID), $(DEVICE_IDS), $(DEVICE_PATH), $(DEVICE_PATHS) and $(INDEX).",
+            "Its value; may use $(DEVICE_ID), $(DEVICE_IDS), $(DEVICE_PATH) and $(DEVICE_PATHS).",
             max_length=1024,
             rules=rules.TEMPLATE,
         ),
@@ -97,7 +97,9 @@ class Allocation(Struct, rename="camel", frozen=True, kw_only=True, omit_default
         doc("Host paths for the user's container.", max_length=16, openapi=list_map("containerPath")),
     ] = ()
     annotations: Annotated[
-        dict[str, Annotated[str, doc("Annotation value.", max_length=1024)]],
+        dict[
+            str, Annotated[str, doc("Annotation value; variables as in `env`.", max_length=1024, rules=rules.TEMPLATE)]
+        ],
         doc(
             "Annotations of the container in the container runtime.",
             max_length=16,

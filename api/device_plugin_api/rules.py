@@ -4,8 +4,8 @@ from device_plugin_api import hostpaths
 from device_plugin_api.names import MAX_CONFIG_NAME
 from device_plugin_api.schema import rule
 
-TEMPLATE_VARIABLES = ("DEVICE_ID", "DEVICE_IDS", "DEVICE_PATH", "DEVICE_PATHS", "INDEX")
-"""What `$(…)` may name in a template of `allocation`."""
+TEMPLATE_VARIABLES = ("DEVICE_ID", "DEVICE_IDS", "DEVICE_PATH", "DEVICE_PATHS")
+"""What `$(…)` may name in the value of a variable or an annotation."""
 
 
 def _cel_strings(values: tuple[str, ...]) -> str:
