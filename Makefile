@@ -38,7 +38,7 @@ test-e2e: ## everything on kind: real kubelets, real devices
 lint: venv ## ruff, mypy --strict, the laws of the layers, generated files
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/mypy
+	@$(BIN)/mypy api agent operator tests hack $(wildcard bench/*.py)
 	@$(BIN)/lint-imports
 	@hack/drift.sh
 
@@ -54,12 +54,11 @@ manifests: venv ## CRDs and the field reference, from the types in api/
 
 .PHONY: protos
 protos: venv ## the kubelet's gRPC services as Python
-	@hack/protos.sh
+	@hack/generate-protos.sh
 
 .PHONY: constraints
-constraints: venv ## pin what .venv holds now
-	@{ sed -n '/^#/p' constraints.txt; $(BIN)/python -m pip freeze --all --exclude-editable | grep -v '^pip=='; } > constraints.new
-	@mv constraints.new constraints.txt
+constraints: venv ## pin in constraints.txt what .venv holds now
+	@hack/constraints.sh
 
 .PHONY: venv
 venv: ## .venv with everything in constraints.txt
