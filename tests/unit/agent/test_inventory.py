@@ -1,0 +1,184 @@
+"""The table of devices."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from device_plugin_agent.inventory import ALLOCATION_GRACE, MISSING_RETENTION, Inventory
+from device_plugin_agent.sources import Candidate, Discovery
+from device_plugin_api.node import Device, DeviceState, Holder
+from device_plugin_api.resource import Health
+
+POD = Holder(namespace="default", pod="p", container="c")
+
+
+class Bench:
+    """An inventory with a clock of its own."""
+
+    def __init__(self) -> None:
+        self.inventory = Inventory(Health(success_threshold=1))
+        self.time = 100.0
+
+    def see(self, *names: str, after: float = 0) -> None:
+        self.time += after
+        found = tuple(Candidate(id=name, path=f"/dev/{name}", nodes=(f"/dev/{name}",)) for name in names)
+        discovery = Discovery(candidates=found, steps=())
+        self.inventory.observe(discovery, now=self.time + 1e9, monotonic=self.time)
+
+    def use(self, *names: str) -> None:
+        self.inventory.use(dict.fromkeys(names, (POD,)), now=self.time + 1e9, monotonic=self.time)
+
+    @property
+    def states(self) -> dict[str, str]:
+        return {name: entry.track.reason for name, entry in self.inventory.entries.items()}
+
+
+def test_an_equal_look_changes_nothing() -> None:
+    bench = Bench()
+    bench.see("a", "b")
+    version = bench.inventory.version
+    bench.see("b", "a", after=10)
+    assert bench.inventory.version == version
+
+
+def test_a_vanished_device_stays_listed_as_missing() -> None:
+    bench = Bench()
+    bench.see("a", "b")
+    bench.see("b")
+    assert bench.states == {"a": "DeviceMissing", "b": "Works"}
+    assert not bench.inventory.entries["a"].healthy
+
+
+def test_a_missing_free_device_is_forgotten_after_the_retention() -> None:
+    bench = Bench()
+    bench.see("a", "b")
+    bench.see("b")
+    bench.see("b", after=MISSING_RETENTION - 1)
+    assert "a" in bench.states
+    bench.see("b", after=1)
+    assert "a" not in bench.states
+
+
+def test_a_missing_device_in_use_is_never_forgotten() -> None:
+    bench = Bench()
+    bench.see("a")
+    bench.use("a")
+    bench.see(after=10 * MISSING_RETENTION)
+    assert bench.states == {"a": "DeviceMissing"}
+    bench.use()
+    bench.see(after=MISSING_RETENTION)
+    assert bench.states == {}
+
+
+def test_a_device_just_allocated_stays_although_podresources_does_not_name_it_yet() -> None:
+    bench = Bench()
+    bench.see("a")
+    bench.inventory.allocated(["a"], monotonic=bench.time)
+    bench.inventory.reselect()
+    bench.use()
+    bench.see(after=ALLOCATION_GRACE - 1)
+    assert bench.states == {"a": "NotSelected"}
+    bench.see(after=1)
+    assert bench.states == {}
+
+
+def test_a_used_device_that_nobody_found_is_listed_as_missing() -> None:
+    bench = Bench()
+    bench.see("a")
+    bench.use("a", "ghost")
+    assert bench.states == {"a": "Works", "ghost": "DeviceMissing"}
+    assert bench.inventory.counts().allocated == 2
+
+
+def test_a_device_that_is_no_longer_selected_goes_when_it_is_free() -> None:
+    bench = Bench()
+    bench.see("a", "b")
+    bench.use("a")
+    bench.inventory.reselect()
+    bench.see("c")
+    assert bench.states == {"a": "NotSelected", "c": "Works"}
+    assert not bench.inventory.entries["a"].healthy
+    bench.use()
+    assert bench.states == {"c": "Works"}
+
+
+def test_a_device_that_is_still_selected_after_a_change_stays_healthy_throughout() -> None:
+    bench = Bench()
+    bench.see("a")
+    version = bench.inventory.version
+    bench.inventory.reselect()
+    assert bench.inventory.version == version, "nobody was told of the moment in between"
+    bench.see("a", after=1)
+    assert bench.states == {"a": "Works"}
+
+
+def test_draining_lets_free_devices_go_and_keeps_used_ones_unhealthy() -> None:
+    bench = Bench()
+    bench.see("a", "b")
+    bench.use("a")
+    bench.inventory.drain(now=1e9, monotonic=bench.time)
+    bench.see("a", "b", after=1)
+    assert bench.states == {"a": "NotSelected"}
+    bench.use()
+    assert bench.states == {}
+
+
+def test_a_resource_that_comes_back_while_draining_offers_its_devices_again() -> None:
+    bench = Bench()
+    bench.see("a", "b")
+    bench.use("a")
+    bench.inventory.drain(now=1e9, monotonic=bench.time)
+    bench.inventory.restore()
+    bench.see("a", "b", after=1)
+    assert bench.states == {"a": "Works", "b": "Works"}
+
+
+def test_a_new_process_keeps_since_when_and_what_was_missing() -> None:
+    bench = Bench()
+    bench.see("a")
+    stamp = "2026-11-23T10:00:00Z"
+    reported = [
+        Device(id="a", path="/dev/a", state=DeviceState.HEALTHY, reason="Works", last_transition_time=stamp),
+        Device(id="b", path="/dev/b", state=DeviceState.UNHEALTHY, reason="DeviceMissing", last_transition_time=stamp),
+        Device(id="c", path="/dev/c", state=DeviceState.HEALTHY, reason="Works", last_transition_time=stamp),
+    ]
+    bench.inventory.adopt(reported, {"a": 5.0, "b": 6.0, "c": 7.0}, monotonic=bench.time)
+    bench.see("a")
+    assert {name: entry.track.since for name, entry in bench.inventory.entries.items()} == {"a": 5.0, "b": 6.0}
+    assert bench.states == {"a": "Works", "b": "DeviceMissing"}
+
+
+NAMES = st.sets(st.sampled_from("abcde"))
+ACTIONS = st.lists(
+    st.one_of(
+        st.tuples(st.just("see"), NAMES, st.floats(0, 2000)),
+        st.tuples(st.just("use"), NAMES, st.just(0.0)),
+        st.tuples(st.just("reselect"), st.just(set()), st.just(0.0)),
+    ),
+    max_size=30,
+)
+
+
+@given(ACTIONS)
+def test_whatever_happens_a_used_device_stays_listed_and_only_present_ones_are_offered(
+    actions: list[tuple[str, set[str], float]],
+) -> None:
+    bench = Bench()
+    used: set[str] = set()
+    present: set[str] = set()
+    for what, names, after in actions:
+        if what == "see":
+            present = names
+            bench.see(*sorted(names), after=after)
+        elif what == "use":
+            used = names
+            bench.use(*sorted(names))
+        else:
+            bench.inventory.reselect()
+            bench.see(*sorted(present))
+        assert used <= bench.states.keys()
+        assert list(bench.states) == sorted(bench.states)
+        assert all(bench.states.values())
+        offered = {name for name, entry in bench.inventory.entries.items() if entry.healthy}
+        assert offered <= present
+        counts = bench.inventory.counts()
+        assert counts.total == counts.healthy + counts.unhealthy + counts.unknown

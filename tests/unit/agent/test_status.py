@@ -1,0 +1,71 @@
+"""The report."""
+
+from device_plugin_agent.inventory import Inventory
+from device_plugin_agent.kubelet import Registered
+from device_plugin_agent.sources import Candidate, Discovery
+from device_plugin_agent.status import Offer, node_status
+from device_plugin_api.conditions import Condition, find
+from device_plugin_api.node import MAX_LISTED_DEVICES, Holder, NodeStatus
+from device_plugin_api.resource import Health
+
+
+def offer(
+    count: int = 1, *, registration: Registered | None = None, draining: bool = False, name: str = "example.com/a"
+) -> Offer:
+    inventory = Inventory(Health())
+    found = tuple(Candidate(id=f"d{number:04}", path=f"/dev/d{number}") for number in range(count))
+    inventory.observe(Discovery(candidates=found, steps=()), now=1e9, monotonic=0)
+    return Offer(
+        name=name,
+        inventory=inventory,
+        registration=registration or Registered(now=True, message="", at=1e9),
+        draining=draining,
+    )
+
+
+def status(*offers: Offer, rejection: str | None = None, known: tuple[Condition, ...] = ()) -> NodeStatus:
+    return node_status(offers, revision="r", rejection=rejection, agent_version="1", known=known, now=2e9)
+
+
+def test_the_same_facts_make_the_same_status_at_another_time() -> None:
+    first = status(offer())
+    again = node_status([offer()], revision="r", rejection=None, agent_version="1", known=first.conditions, now=3e9)
+    assert again == first
+
+
+def test_a_resource_that_is_not_registered_is_named_with_the_kubelets_words() -> None:
+    registered = find(
+        status(offer(registration=Registered(message="the kubelet refused it: no"))).conditions, "Registered"
+    )
+    assert registered is not None
+    assert (registered.status, registered.reason) == ("False", "NotRegistered")
+    assert registered.message == "example.com/a: the kubelet refused it: no"
+
+
+def test_a_draining_resource_does_not_need_to_be_registered() -> None:
+    registered = find(status(offer(registration=Registered(), draining=True)).conditions, "Registered")
+    assert registered is not None
+    assert registered.status == "True"
+
+
+def test_a_rejected_configuration_says_that_the_last_one_goes_on() -> None:
+    accepted = find(status(offer(), rejection="example.com/a: no such source").conditions, "ConfigAccepted")
+    assert accepted is not None
+    assert (accepted.status, accepted.reason) == ("False", "ConfigRejected")
+    assert accepted.message == "example.com/a: no such source; the last accepted configuration goes on"
+
+
+def test_counts_are_exact_and_troubled_and_used_devices_are_listed_first_when_there_are_too_many() -> None:
+    many = offer(MAX_LISTED_DEVICES + 100)
+    holder = Holder(namespace="n", pod="p", container="c")
+    many.inventory.use({"d0599": (holder,)}, now=1e9, monotonic=1)
+    present = tuple(Candidate(id=f"d{number:04}") for number in range(MAX_LISTED_DEVICES + 100) if number != 555)
+    many.inventory.observe(Discovery(candidates=present, steps=()), now=1e9, monotonic=2)
+    resource = status(many).resources[0]
+    assert resource.counts.total == MAX_LISTED_DEVICES + 100
+    assert resource.counts.allocated == resource.counts.unhealthy == 1
+    assert len(resource.devices) == MAX_LISTED_DEVICES
+    assert resource.devices_truncated
+    listed = {device.id for device in resource.devices}
+    assert {"d0599", "d0555"} <= listed
+    assert [device.id for device in resource.devices] == sorted(listed)
