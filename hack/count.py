@@ -1,6 +1,6 @@
 """One honest count over the rungs' JUnit files: `count.py RUNG=FILE …` ends with `N passed, N failed, N skipped`.
 
-A rung whose file is missing did not come to its end: that is one failure, whatever else passed.
+A rung whose file is missing, or holds no test, did not come to its end: that is one failure, whatever else passed.
 """
 
 import sys
@@ -17,6 +17,11 @@ class Count:
     failed: int = 0
     skipped: int = 0
     seconds: float = 0.0
+
+    @property
+    def tests(self) -> int:
+        """All of them."""
+        return self.passed + self.failed + self.skipped
 
     def __add__(self, other: "Count") -> "Count":
         return Count(
@@ -50,7 +55,7 @@ def count(report: Path) -> Count:
                 outcome.setdefault(key, "passed")
         ends = list(outcome.values())
         total += Count(ends.count("passed"), ends.count("failed"), ends.count("skipped"), float(suite.get("time", "0")))
-    return total
+    return total if total.tests else Count(failed=1, seconds=total.seconds)
 
 
 def main(arguments: list[str]) -> int:
@@ -59,8 +64,10 @@ def main(arguments: list[str]) -> int:
     for argument in arguments:
         rung, _, file = argument.partition("=")
         one = count(Path(file))
-        missing = "" if Path(file).exists() else "  (it did not come to its end)"
-        print(f"  {rung:<10} {one}  in {one.seconds:.0f} s{missing}")  # noqa: T201 - its purpose
+        if not Path(file).exists():
+            print(f"  {rung:<10} did not come to its end: counted as 1 failed")  # noqa: T201 - its purpose
+        else:
+            print(f"  {rung:<10} {one}  in {one.seconds:.0f} s")  # noqa: T201 - its purpose
         total += one
     print(total)  # noqa: T201 - its purpose
     return 1 if total.failed or not total.passed else 0

@@ -37,7 +37,7 @@ BROKEN_TEAR_DOWN = '<testcase classname="a" name="passed"><error/></testcase>'
         ((PASSED, FAILED), "1 passed, 1 failed, 0 skipped", 1),
         ((PASSED, BROKEN_TEAR_DOWN), "0 passed, 1 failed, 0 skipped", 1),
         ((SKIPPED,), "0 passed, 0 failed, 1 skipped", 1),
-        ((), "0 passed, 0 failed, 0 skipped", 1),
+        ((), "0 passed, 1 failed, 0 skipped", 1),
     ],
 )
 def test_count_of_one_rung(tmp_path: Path, cases: tuple[str, ...], line: str, code: int) -> None:
