@@ -34,8 +34,6 @@ from kubelet_double.pods import merged
 from kubelet_double.ratelimit import RateLimit
 from kubelet_double.sockets import LONGEST_PATH
 
-pytest_plugins = ("kubelet_double.fixture",)
-
 RES = "example.com/camera"
 POD = Pod("web")
 
@@ -218,7 +216,7 @@ async def test_a_stream_that_ends_later_leaves_the_capacity_until_grace_has_pass
     kubelet: KubeletDouble, plugin: ScriptedPlugin, kubelet_clock: FakeClock
 ) -> None:
     """Upstream's 20."""
-    await registered(kubelet, plugin, a=True, b=True)
+    await registered(kubelet, plugin, a=True, b=False)
     plugin.end_streams()
     await kubelet.wait_for_counts(RES, 0, 2)
     kubelet_clock.advance(GRACE)
@@ -301,6 +299,18 @@ async def test_a_device_that_leaves_the_list_while_allocated_is_noted(
     plugin.tell_health(b=True)
     await kubelet.wait_for(lambda: len(kubelet.received) == 2)
     assert kubelet.violations == [f"{RES}: a left the list while allocated"]
+
+
+async def test_a_device_may_leave_the_list_once_podresources_shows_it_free(
+    kubelet: KubeletDouble, plugin: ScriptedPlugin
+) -> None:
+    await registered(kubelet, plugin, a=True)
+    await kubelet.admit(POD, "c", {RES: 1})
+    kubelet.delete_pod(POD)
+    assert await listed(kubelet) == {}
+    plugin.tell()
+    await kubelet.wait_for_counts(RES, 0, 0)
+    assert kubelet.violations == []
 
 
 # Restarts
