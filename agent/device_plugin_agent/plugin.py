@@ -64,8 +64,16 @@ class DevicePlugin(rpc.DevicePluginServicer):
         self.settings = settings
         self.changed = Signal()
         self.streams = Streams()
+        self._told = Signal()
+        self._told_of: int | None = None
         self._clock = clock
         self._handed_out = handed_out
+
+    async def told_nothing_is_left(self, timeout: float) -> None:
+        """Wait until a stream carried an empty list, at most `timeout` seconds."""
+        deadline = self._clock.monotonic() + timeout
+        while self._told_of != 0 and (left := deadline - self._clock.monotonic()) > 0:
+            await self._told.after(self._told.count, left)
 
     async def GetDevicePluginOptions(  # noqa: N802  (the kubelet's name)
         self, request: api.Empty, context: "grpc.aio.ServicerContext[api.Empty, api.DevicePluginOptions]"
@@ -86,6 +94,8 @@ class DevicePlugin(rpc.DevicePluginServicer):
                 if response != told:
                     told = response
                     yield response
+                    self._told_of = len(response.devices)
+                    self._told.fire()
                     await asyncio.sleep(LIST_INTERVAL)
                 await self.changed.after(seen)
         finally:

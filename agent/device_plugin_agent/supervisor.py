@@ -28,6 +28,9 @@ _SETTLE = 0.005
 _LOOK_INTERVAL = 0.1
 """Seconds between two looks at least, however many events there are."""
 
+_FAREWELL = 2.0
+"""Seconds that a resource which leaves waits for the kubelet to hear of it."""
+
 _LONGEST_TURN = 30.0
 """Seconds that a loop may be late before the agent counts as hung."""
 
@@ -77,6 +80,7 @@ class Supervisor:
         self._changed = changed
         self._handed_out = handed_out
         self._served: dict[str, _Served] = {}
+        self._ending: dict[str, asyncio.Task[None]] = {}
         self._events = Signal()
         self._turned = clock.monotonic()
         self._next_turn = 0.0
@@ -203,7 +207,7 @@ class Supervisor:
             inventory=inventory,
             plugin=plugin,
             registration=registration,
-            task=self._tasks.create_task(registration.run(), name=f"registration of {resource.name}"),
+            task=self._tasks.create_task(self._run_after(self._ending.pop(resource.name, None), registration)),
         )
         _log.info("Serving", extra={"resource": resource.name})
 
@@ -229,10 +233,23 @@ class Supervisor:
     def _end_drained(self) -> None:
         for name, served in list(self._served.items()):
             if served.draining and not served.inventory.entries:
-                served.task.cancel()
                 del self._served[name]
+                self._ending[name] = self._tasks.create_task(self._end(served))
                 self._changed()
                 _log.info("No longer serving", extra={"resource": name})
+
+    async def _end(self, served: _Served) -> None:
+        # An empty list is a clean end; a stream that just breaks leaves its capacity on the node for five minutes.
+        if served.registration.state.now:
+            await served.plugin.told_nothing_is_left(_FAREWELL)
+        served.task.cancel()
+        await asyncio.wait((served.task,))
+
+    async def _run_after(self, former: asyncio.Task[None] | None, registration: Registration) -> None:
+        """A resource that comes back waits for its former stream: the end of an older one disconnects a newer (R5)."""
+        if former is not None:
+            await asyncio.wait((former,))
+        await registration.run()
 
     def _look(self) -> None:
         """Look at every resource whose time has come. Nothing in here waits: readers never see half a change."""

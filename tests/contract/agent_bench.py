@@ -1,0 +1,160 @@
+"""One agent on one made-up node: a kubelet double, a /dev of its own, and an API server that tests script."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from device_plugin_agent.agent import Agent
+from device_plugin_agent.clock import SystemClock
+from device_plugin_agent.node_api import NodeApi, Seen
+from device_plugin_agent.settings import Settings
+from device_plugin_api.node import NodeSpec, NodeStatus, ResourceStatus
+from device_plugin_api.resource import PathsSource, Resource, Source
+from kubelet_double.double import KubeletDouble
+
+CAMERA = "example.com/camera"
+NUMBERS = {"video0": (1, 3), "video1": (1, 5), "video2": (1, 7), "video3": (1, 8), "video4": (1, 9)}
+
+
+class ScriptedApi(NodeApi):
+    """Holds the one object; `down` makes every call fail as a cut connection does."""
+
+    def __init__(self) -> None:
+        self.spec: NodeSpec | None = None
+        self.raw_spec: dict[str, Any] | None = None
+        self.status: dict[str, Any] = {}
+        self.uid = "uid-1"
+        self.down = False
+        self.writes = 0
+        self._changed = asyncio.Event()
+
+    def put(self, spec: NodeSpec) -> None:
+        """The operator writes the spec."""
+        self.put_raw(msgspec.to_builtins(spec))
+
+    def put_raw(self, spec: dict[str, Any]) -> None:
+        """The operator writes whatever it likes."""
+        self.raw_spec = spec
+        self.poke()
+
+    def poke(self) -> None:
+        """Wake the watch."""
+        self._changed.set()
+
+    async def watch(self, server_timeout: int) -> AsyncIterator[Seen]:
+        """Every version from the current one on."""
+        while True:
+            if self.down:
+                raise OSError("connection refused")
+            self._changed.clear()
+            if self.raw_spec is not None:
+                yield Seen(uid=self.uid, spec=self.raw_spec, status=self.status)
+            await self._changed.wait()
+
+    async def report(self, status: msgspec.Struct) -> None:
+        """Replace the status."""
+        if self.down:
+            raise OSError("connection refused")
+        self.writes += 1
+        self.status = msgspec.to_builtins(status)
+
+    def reported(self) -> NodeStatus:
+        """The status as stored."""
+        return msgspec.convert(self.status, NodeStatus)
+
+
+class Bench:
+    """The node. `agent()` runs one agent process on it."""
+
+    def __init__(self, root: Path, kubelet: KubeletDouble) -> None:
+        self.kubelet = kubelet
+        self.api = ScriptedApi()
+        self.dev = root / "dev"
+        self.state = root / "state"
+        self.settings = Settings(
+            config_name="cameras",
+            config_uid="config-uid",
+            node_name="node",
+            log_level="debug",
+            device_plugins_dir=kubelet.directory,
+            pod_resources_socket=kubelet.podresources_socket,
+            dev_root=self.dev,
+            sys_root=root / "sys",
+            state_dir=self.state,
+            http_port=0,
+            allow_block_devices=False,
+            allow_memory_devices=False,
+        )
+        self.dev.mkdir()
+        self.state.mkdir()
+
+    def plug(self, *names: str) -> None:
+        """Make device nodes."""
+        for name in names:
+            os.mknod(self.dev / name, 0o020666, os.makedev(*NUMBERS[name]))
+
+    def pull(self, *names: str) -> None:
+        """Take device nodes away."""
+        for name in names:
+            (self.dev / name).unlink()
+
+    @asynccontextmanager
+    async def agent(self, *, api: bool = True) -> AsyncIterator[Agent]:
+        """An agent process from its start to its SIGTERM."""
+        agent = Agent(self.settings, clock=SystemClock(), jitter=lambda: 0.0)
+        task = asyncio.create_task(agent.run(self.api if api else None))
+        try:
+            yield agent
+            assert not task.done(), "the agent ended by itself"
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        if not task.cancelled():
+            task.result()
+
+    async def until(self, condition: Callable[[], bool], timeout: float = 5.0) -> None:
+        """Wait until the condition holds; kubelet, API server and agent all live on this event loop."""
+        async with asyncio.timeout(timeout):
+            while not condition():  # noqa: ASYNC110  (three parties of which none knows the test)
+                await asyncio.sleep(0.002)
+
+    async def offers(self, healthy: int, total: int, resource: str = CAMERA) -> None:
+        """Wait until the kubelet has these numbers."""
+        await self.kubelet.wait_for_counts(resource, healthy, total)
+
+    def resource_status(self, name: str = CAMERA) -> ResourceStatus:
+        """What was reported of a resource."""
+        return next(status for status in self.api.reported().resources if status.name == name)
+
+    def states(self, name: str = CAMERA) -> dict[str, str]:
+        """Device → reason, as reported."""
+        if not self.api.status:
+            return {}
+        return {
+            device.id: device.reason
+            for status in self.api.reported().resources
+            if status.name == name
+            for device in status.devices
+        }
+
+
+def resource(name: str = CAMERA, include: str = "/dev/video*", **more: Any) -> Resource:
+    """A resource of device nodes."""
+    return Resource(name=name, source=Source(paths=PathsSource(include=(include,))), **more)
+
+
+def spec(*resources: Resource, revision: str = "r1") -> NodeSpec:
+    """What the node shall run."""
+    return NodeSpec(
+        config_name="cameras",
+        config_uid="config-uid",
+        node_name="node",
+        node_uid="node-uid",
+        revision=revision,
+        resources=resources or (resource(),),
+    )

@@ -1,0 +1,167 @@
+"""The agent and its configuration: changes, rejections, and life without the API server."""
+
+import msgspec
+
+from contract.agent_bench import CAMERA, Bench, resource, spec
+from device_plugin_api import conditions
+from device_plugin_api.resource import Allocation, EnvVar, Health
+from kubelet_double.pods import Pod
+
+OTHER = "example.com/other"
+
+
+async def test_a_resource_added_is_registered_without_touching_the_others(bench: Bench) -> None:
+    bench.plug("video0")
+    bench.api.put(spec())
+    async with bench.agent():
+        await bench.offers(1, 1)
+        bench.api.put(spec(resource(), resource(OTHER, "/dev/other*"), revision="r2"))
+        await bench.offers(0, 0, OTHER)
+        await bench.until(lambda: bench.api.reported().observed_revision == "r2")
+    assert [entry.resource for entry in bench.kubelet.registrations] == [CAMERA, OTHER]
+
+
+async def test_a_resource_removed_while_free_is_gone_at_once(bench: Bench) -> None:
+    bench.plug("video0")
+    bench.api.put(spec(resource(), resource(OTHER, "/dev/other*")))
+    async with bench.agent():
+        await bench.offers(1, 1)
+        bench.api.put(spec(resource(OTHER, "/dev/other*"), revision="r2"))
+        await bench.offers(0, 0)
+        await bench.until(lambda: [each.name for each in bench.api.reported().resources] == [OTHER])
+
+
+async def test_a_resource_removed_while_used_drains(bench: Bench) -> None:
+    bench.plug("video0", "video1")
+    bench.api.put(spec(resource(), resource(OTHER, "/dev/other*")))
+    pod = Pod("p")
+    async with bench.agent():
+        await bench.offers(2, 2)
+        await bench.kubelet.admit(pod, "c", {CAMERA: 1})
+        await bench.until(lambda: bench.api.reported().counts.allocated == 1)
+        bench.api.put(spec(resource(OTHER, "/dev/other*"), revision="r2"))
+        await bench.offers(0, 1)
+        await bench.until(lambda: list(bench.states().values()) == ["NotSelected"])
+
+
+async def test_a_change_of_the_selection_changes_the_list_and_registers_nothing(bench: Bench) -> None:
+    bench.plug("video0", "video1")
+    bench.api.put(spec())
+    async with bench.agent():
+        await bench.offers(2, 2)
+        bench.api.put(spec(resource(include="/dev/video1"), revision="r2"))
+        await bench.offers(1, 1)
+        bench.api.put(spec(resource(), revision="r3"))
+        await bench.offers(2, 2)
+    assert len(bench.kubelet.registrations) == 1
+
+
+async def test_a_change_of_the_environment_reaches_the_next_container(bench: Bench) -> None:
+    bench.plug("video0")
+    bench.api.put(spec())
+    async with bench.agent():
+        await bench.offers(1, 1)
+        changed = resource(allocation=Allocation(env=(EnvVar(name="LENS", value="wide"),)))
+        bench.api.put(spec(changed, revision="r2"))
+        await bench.until(lambda: bool(bench.api.status) and bench.api.reported().observed_revision == "r2")
+        await bench.kubelet.admit(Pod("p"), "c", {CAMERA: 1})
+        assert (await bench.kubelet.start_container(Pod("p"), "c")).envs["LENS"] == "wide"
+
+
+async def test_a_rejected_configuration_leaves_the_last_good_one_running_and_says_why(bench: Bench) -> None:
+    bench.plug("video0")
+    bench.api.put(spec())
+    async with bench.agent():
+        await bench.offers(1, 1)
+        bad = msgspec.to_builtins(spec(revision="r2"))
+        bad["resources"][0]["source"] = {"quantum": {"entangled": True}}
+        bench.api.put_raw(bad)
+
+        def rejected() -> bool:
+            accepted = conditions.find(bench.api.reported().conditions, "ConfigAccepted")
+            return accepted is not None and accepted.reason == "ConfigRejected"
+
+        await bench.until(lambda: bool(bench.api.status) and rejected())
+        assert bench.api.reported().observed_revision == "r1"
+        await bench.offers(1, 1)
+        bench.api.put(spec(revision="r3"))
+        await bench.until(lambda: not rejected() and bench.api.reported().observed_revision == "r3")
+
+
+async def test_rubbish_in_place_of_a_configuration_is_a_rejection_too(bench: Bench) -> None:
+    bench.api.put_raw({"resources": 7})
+    async with bench.agent() as agent:
+        await bench.until(lambda: bool(bench.api.status))
+        accepted = conditions.find(bench.api.reported().conditions, "ConfigAccepted")
+        assert accepted is not None
+        assert "cannot read it" in accepted.message
+        assert not agent.http.answers["/readyz"]().ok
+
+
+async def test_fields_of_a_newer_operator_are_ignored(bench: Bench) -> None:
+    bench.plug("video0")
+    newer = msgspec.to_builtins(spec())
+    newer["flux"] = {"capacitor": 1}
+    newer["resources"][0]["colour"] = "blue"
+    bench.api.put_raw(newer)
+    async with bench.agent():
+        await bench.offers(1, 1)
+
+
+async def test_a_device_of_two_resources_is_offered_by_the_first_alone(bench: Bench) -> None:
+    bench.plug("video0", "video1")
+    bench.api.put(spec(resource(include="/dev/video0"), resource(OTHER, "/dev/video*")))
+    async with bench.agent():
+        await bench.offers(1, 1)
+        await bench.offers(1, 1, OTHER)
+        await bench.until(lambda: list(bench.states(OTHER)) == ["video1"])
+        assert bench.resource_status(OTHER).candidates[-1].dropped == (f"/dev/video0: offered as {CAMERA}",)
+
+
+async def test_the_saved_configuration_is_served_while_the_api_server_is_away_and_reported_later(bench: Bench) -> None:
+    bench.plug("video0")
+    bench.api.put(spec())
+    async with bench.agent():
+        await bench.offers(1, 1)
+        await bench.until(lambda: bench.api.writes > 0 and bench.resource_status().registered)
+    bench.api.down = True
+    bench.plug("video1")
+    async with bench.agent() as agent:
+        await bench.offers(2, 2)
+        assert agent.http.answers["/readyz"]().ok
+        bench.api.down = False
+        await bench.until(lambda: bench.api.reported().counts.total == 2)
+
+
+async def test_a_new_process_with_nothing_changed_writes_nothing_and_keeps_since_when(bench: Bench) -> None:
+    bench.plug("video0", "video1")
+    bench.api.put(spec(resource(health=Health(success_threshold=1))))
+    async with bench.agent():
+        await bench.offers(2, 2)
+        bench.pull("video1")
+        await bench.until(lambda: bench.states() == {"video0": "Works", "video1": "DeviceMissing"})
+    before = {device.id: device.last_transition_time for device in bench.resource_status().devices}
+    async with bench.agent():
+        await bench.until(lambda: bench.kubelet.counts(CAMERA) is not None)
+        await bench.offers(1, 2)
+        await bench.until(lambda: bench.resource_status().registered)
+        assert {device.id: device.last_transition_time for device in bench.resource_status().devices} == before
+
+
+async def test_an_object_made_anew_gets_its_status_again(bench: Bench) -> None:
+    bench.plug("video0")
+    bench.api.put(spec())
+    async with bench.agent():
+        await bench.until(lambda: bench.api.writes > 0)
+        bench.api.uid, bench.api.status = "uid-2", {}
+        bench.api.poke()
+        await bench.until(lambda: bool(bench.api.status) and bench.api.reported().counts.total == 1)
+
+
+async def test_a_damaged_saved_copy_is_no_reason_to_end(bench: Bench) -> None:
+    bench.plug("video0")
+    (bench.state / "config-uid").mkdir()
+    (bench.state / "config-uid/desired.json").write_text("{")
+    bench.api.put(spec())
+    async with bench.agent():
+        await bench.offers(1, 1)

@@ -1,0 +1,171 @@
+"""The agent's devices as the kubelet and the report see them."""
+
+import asyncio
+
+import grpc.aio
+import pytest
+
+from contract.agent_bench import CAMERA, Bench, resource, spec
+from device_plugin_agent.kubelet_api import deviceplugin_pb2 as api
+from device_plugin_agent.kubelet_api import deviceplugin_pb2_grpc as rpc
+from device_plugin_api.resource import Allocation, EnvVar, Health, Mount
+from kubelet_double.pods import Pod
+
+
+async def test_a_plugged_device_is_known_to_the_kubelet_by_the_event_and_not_by_the_next_period(bench: Bench) -> None:
+    bench.plug("video0")
+    bench.api.put(spec(resource(health=Health(period_seconds=3600))))
+    async with bench.agent():
+        await bench.offers(1, 1)
+        bench.plug("video1")
+        await bench.offers(2, 2)
+
+
+async def test_a_pulled_device_is_unhealthy_with_a_reason_and_healthy_again_when_it_is_back(bench: Bench) -> None:
+    bench.plug("video0", "video1")
+    bench.api.put(spec())
+    async with bench.agent():
+        await bench.offers(2, 2)
+        bench.pull("video1")
+        await bench.offers(1, 2)
+        await bench.until(lambda: bench.states() == {"video0": "Works", "video1": "DeviceMissing"})
+        bench.plug("video1")
+        await bench.offers(2, 2)
+        await bench.until(lambda: bench.states() == {"video0": "Works", "video1": "Works"})
+
+
+async def test_a_container_gets_nodes_environment_mounts_and_annotations(bench: Bench) -> None:
+    bench.plug("video0", "video1")
+    settings = Allocation(
+        permissions="r",
+        container_path="/dev/camera$(INDEX)",
+        env=(EnvVar(name="CAMERAS", value="$(DEVICE_PATHS)"),),
+        mounts=(Mount(host_path="/opt/calibration", container_path="/calibration"),),
+        annotations={"example.com/lens": "$(DEVICE_ID)"},
+    )
+    bench.api.put(spec(resource(allocation=settings)))
+    pod = Pod("p")
+    async with bench.agent():
+        await bench.offers(2, 2)
+        await bench.kubelet.admit(pod, "c", {CAMERA: 2})
+        options = await bench.kubelet.start_container(pod, "c")
+    assert options.envs == {
+        "CAMERA_ID": "video0,video1",
+        "CAMERA_PATH": "/dev/camera0,/dev/camera1",
+        "CAMERAS": "/dev/camera0,/dev/camera1",
+    }
+    assert {(node.host_path, node.container_path, node.permissions) for node in options.devices.values()} == {
+        ("/dev/video0", "/dev/camera0", "r"),
+        ("/dev/video1", "/dev/camera1", "r"),
+    }
+    assert [(mount.host_path, mount.read_only) for mount in options.mounts.values()] == [("/opt/calibration", True)]
+    assert options.annotations == {"example.com/lens": "video0"}
+
+
+async def test_who_has_a_device_is_reported_and_so_is_its_release(bench: Bench) -> None:
+    bench.plug("video0")
+    bench.api.put(spec())
+    pod = Pod("p", namespace="team")
+    async with bench.agent():
+        await bench.offers(1, 1)
+        await bench.kubelet.admit(pod, "c", {CAMERA: 1})
+        await bench.until(lambda: bench.api.reported().counts.allocated == 1)
+        (device,) = bench.resource_status().devices
+        assert [(each.namespace, each.pod, each.container) for each in device.allocated_to] == [("team", "p", "c")]
+        bench.kubelet.delete_pod(pod)
+        await bench.until(lambda: bench.api.reported().counts.allocated == 0, timeout=8)
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        (["ghost"], "device ghost is not one of this resource's"),
+        (["video1"], "device video1 is Unhealthy: /dev/video1 is gone from the node"),
+    ],
+)
+async def test_an_allocation_of_an_unknown_or_vanished_device_is_refused(
+    bench: Bench, asked: list[str], message: str
+) -> None:
+    bench.plug("video0", "video1")
+    bench.api.put(spec())
+    async with bench.agent():
+        await bench.offers(2, 2)
+        bench.pull("video1")
+        await bench.offers(1, 2)
+        (socket,) = bench.kubelet.directory.glob("dp-*.sock")
+        async with grpc.aio.insecure_channel(f"unix:{socket}") as channel:
+            request = api.AllocateRequest(container_requests=[api.ContainerAllocateRequest(devices_ids=asked)])
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await rpc.DevicePluginStub(channel).Allocate(request)
+    assert refused.value.code() is grpc.StatusCode.FAILED_PRECONDITION
+    assert refused.value.details() == message
+
+
+async def test_a_checkers_second_stream_disturbs_nothing(bench: Bench) -> None:
+    bench.plug("video0")
+    bench.api.put(spec())
+    async with bench.agent() as agent:
+        await bench.offers(1, 1)
+        (socket,) = bench.kubelet.directory.glob("dp-*.sock")
+        async with grpc.aio.insecure_channel(f"unix:{socket}") as channel:
+            stream = rpc.DevicePluginStub(channel).ListAndWatch(api.Empty())
+            async for response in stream:
+                assert [device.ID for device in response.devices] == ["video0"]
+                break
+            stream.cancel()
+        bench.plug("video1")
+        await bench.offers(2, 2)
+        assert agent.http.answers["/readyz"]().ok
+    assert len(bench.kubelet.registrations) == 1
+
+
+async def test_a_device_flapping_ten_times_a_second_is_offered_as_unhealthy_and_costs_few_lists(bench: Bench) -> None:
+    bench.plug("video0", "video1")
+    bench.api.put(spec())
+    async with bench.agent():
+        await bench.offers(2, 2)
+        before = len(bench.kubelet.received)
+        for _ in range(15):
+            bench.pull("video1")
+            await asyncio.sleep(0.05)
+            bench.plug("video1")
+            await asyncio.sleep(0.05)
+        assert len(bench.kubelet.received) - before <= 3
+        await bench.offers(2, 2)
+
+
+async def test_a_burst_of_events_costs_few_looks(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    from device_plugin_agent.sources.paths import Paths
+
+    looks = 0
+    discover = Paths.discover
+
+    def counted(self: Paths) -> object:
+        nonlocal looks
+        looks += 1
+        return discover(self)
+
+    monkeypatch.setattr(Paths, "discover", counted)
+    bench.api.put(spec())
+    async with bench.agent():
+        await bench.offers(0, 0)
+        looks = 0
+        for _ in range(500):
+            bench.plug("video0")
+            bench.pull("video0")
+            await asyncio.sleep(0)
+        await asyncio.sleep(0.5)
+    assert looks <= 10
+
+
+async def test_equal_lists_are_not_sent_again_and_equal_reports_not_written_again(bench: Bench) -> None:
+    bench.plug("video0")
+    bench.api.put(spec(resource(health=Health(period_seconds=1))))
+    async with bench.agent():
+        await bench.offers(1, 1)
+        await bench.until(lambda: bench.api.writes > 0 and bench.resource_status().registered)
+        lists, writes = len(bench.kubelet.received), bench.api.writes
+        await asyncio.sleep(2.5)  # two of its periods
+        bench.api.poke()
+        await asyncio.sleep(0.1)
+        assert (len(bench.kubelet.received), bench.api.writes) == (lists, writes)

@@ -1,0 +1,189 @@
+"""The agent and the kubelet's comings and goings (R1–R7)."""
+
+import asyncio
+import os
+
+import pytest
+
+from contract.agent_bench import CAMERA, Bench, resource, spec
+from kubelet_double.pods import Pod
+
+
+async def test_every_resource_is_registered_once_the_configuration_is_there(bench: Bench) -> None:
+    bench.plug("video0", "video1")
+    async with bench.agent() as agent:
+        await bench.until(lambda: "/readyz" in agent.http.answers)
+        assert not agent.http.answers["/readyz"]().ok
+        bench.api.put(spec(resource(), resource("example.com/other", "/dev/other*")))
+        await bench.offers(2, 2)
+        await bench.offers(0, 0, "example.com/other")
+        await bench.until(lambda: agent.http.answers["/readyz"]().ok)
+    assert [entry.error for entry in bench.kubelet.registrations] == [None, None]
+    assert not bench.kubelet.violations
+
+
+async def test_a_kubelet_that_starts_after_the_agent_is_found(stopped_bench: Bench) -> None:
+    bench = stopped_bench
+    bench.plug("video0")
+    bench.api.put(spec())
+    async with bench.agent():
+        await bench.until(lambda: bench.api.writes > 0)
+        assert bench.api.reported().conditions[1].reason == "NotRegistered"
+        await bench.kubelet.start()
+        await bench.offers(1, 1)
+        await bench.until(lambda: bench.resource_status().registered)
+
+
+async def test_a_restarted_kubelet_has_the_devices_back_before_its_first_node_status(bench: Bench) -> None:
+    bench.plug("video0")
+    bench.api.put(spec())
+    async with bench.agent():
+        await bench.offers(1, 1)
+        for _ in range(5):
+            await bench.kubelet.restart()
+            async with asyncio.timeout(0.9):  # a poll of 1 s would miss it; bench/ measures how quick it is
+                await bench.offers(1, 1)
+    assert not bench.kubelet.violations
+
+
+async def test_fifty_restarts_in_a_row_leave_one_stream_and_one_socket(bench: Bench) -> None:
+    bench.plug("video0")
+    bench.api.put(spec())
+    async with bench.agent():
+        for _ in range(50):
+            await bench.kubelet.restart()
+        await bench.offers(1, 1)
+        sockets = [path.name for path in bench.kubelet.directory.iterdir() if path.name.startswith("dp-")]
+        assert len(sockets) == 1
+    assert not bench.kubelet.violations
+
+
+async def test_a_wiped_directory_costs_nothing_while_the_kubelet_lives_and_heals_with_its_restart(
+    bench: Bench,
+) -> None:
+    bench.plug("video0", "video1")
+    bench.api.put(spec())
+    async with bench.agent():
+        await bench.offers(2, 2)
+        bench.kubelet.wipe()
+        bench.pull("video1")
+        await bench.offers(1, 2)
+        await bench.kubelet.restart()
+        await bench.offers(1, 2)
+
+
+async def test_a_directory_made_anew_is_noticed(stopped_bench: Bench) -> None:
+    bench = stopped_bench
+    bench.plug("video0")
+    bench.api.put(spec())
+    async with bench.agent():
+        await bench.until(lambda: bench.api.writes > 0)
+        bench.kubelet.directory.rmdir()
+        bench.kubelet.directory.mkdir()
+        await bench.kubelet.start()
+        await bench.offers(1, 1)
+
+
+async def test_a_dead_kubelet_socket_is_tried_again_until_a_kubelet_answers(stopped_bench: Bench) -> None:
+    bench = stopped_bench
+    bench.kubelet.leave_dead_socket()
+    bench.plug("video0")
+    bench.api.put(spec())
+    async with bench.agent():
+        await bench.until(lambda: "refused" in bench.resource_status().message if bench.api.status else False)
+        await bench.kubelet.start()
+        await bench.offers(1, 1)
+
+
+async def test_a_plain_file_in_the_sockets_place_is_survived(stopped_bench: Bench) -> None:
+    bench = stopped_bench
+    bench.kubelet.socket.write_text("not a socket")
+    bench.plug("video0")
+    bench.api.put(spec())
+    async with bench.agent():
+        await bench.until(lambda: bench.api.writes > 0)
+        bench.kubelet.socket.unlink()
+        await bench.kubelet.start()
+        await bench.offers(1, 1)
+
+
+async def test_a_refusal_is_reported_in_the_kubelets_own_words_and_tried_again(bench: Bench) -> None:
+    bench.kubelet.faults.reject_register = "the ResourceName is not to my taste"
+    bench.api.put(spec())
+    async with bench.agent():
+        await bench.until(lambda: bool(bench.api.status) and "not to my taste" in bench.resource_status().message)
+        bench.kubelet.faults.reject_register = None
+        await bench.until(lambda: bench.resource_status().registered, timeout=10)
+
+
+async def test_the_options_are_answered_while_register_is_in_flight(bench: Bench) -> None:
+    bench.kubelet.faults.hold_register = asyncio.Event()
+    bench.plug("video0")
+    bench.api.put(spec())
+    async with bench.agent():
+        await bench.until(lambda: bench.api.writes > 0)
+        bench.kubelet.faults.hold_register.set()
+        await bench.offers(1, 1)
+
+
+async def test_a_stream_is_never_ended_by_us_and_never_doubled(bench: Bench) -> None:
+    bench.plug("video0")
+    bench.api.put(spec())
+    async with bench.agent():
+        await bench.offers(1, 1)
+        os.utime(bench.kubelet.socket)  # another ctime, the same kubelet, and its stream alive
+        await asyncio.sleep(1.2)  # longer than the agent's own look at the socket
+        assert len(bench.kubelet.registrations) == 1
+
+
+async def test_a_killed_predecessors_sockets_are_removed_and_others_are_left_alone(bench: Bench) -> None:
+    import hashlib
+    import socket
+
+    owner = hashlib.sha256(b"config-uid").hexdigest()[:8]
+    for name in (f"dp-{owner}-dead-1.sock", "dp-0000000-other-1.sock"):
+        with socket.socket(socket.AF_UNIX) as dead:
+            dead.bind(str(bench.kubelet.directory / name))
+    (bench.kubelet.directory / f"dp-{owner}-notes.sock").write_text("a file of somebody's")
+    bench.api.put(spec())
+    async with bench.agent():
+        await bench.offers(0, 0)
+        left = {path.name for path in bench.kubelet.directory.iterdir()}
+    assert f"dp-{owner}-dead-1.sock" not in left
+    assert {"dp-0000000-other-1.sock", f"dp-{owner}-notes.sock"} <= left
+
+
+async def test_sigterm_withdraws_nothing(bench: Bench) -> None:
+    bench.plug("video0")
+    bench.api.put(spec())
+    async with bench.agent():
+        await bench.offers(1, 1)
+        lists = len(bench.kubelet.received)
+    await bench.offers(0, 1)  # the kubelet's own view of a plugin that went away
+    assert len(bench.kubelet.received) == lists
+
+
+async def test_another_agent_process_has_the_same_ids_and_the_pods_keep_their_devices(bench: Bench) -> None:
+    bench.plug("video0", "video1")
+    bench.api.put(spec())
+    pod = Pod("p")
+    async with bench.agent():
+        await bench.offers(2, 2)
+        granted = await bench.kubelet.admit(pod, "c", {CAMERA: 1})
+    async with bench.agent():
+        await bench.offers(2, 2)
+        assert await bench.kubelet.start_container(pod, "c") is not None
+        (device,) = granted.devices[CAMERA]
+        await bench.until(lambda: any(each.allocated_to for each in bench.resource_status().devices), timeout=8)
+        (holder,) = (each for each in bench.resource_status().devices if each.allocated_to)
+        assert holder.id == device
+
+
+@pytest.mark.parametrize("count", [200])
+async def test_many_devices_come_in_one_list(bench: Bench, count: int) -> None:
+    from device_plugin_api.resource import Resource, SimulatedSource, Source
+
+    bench.api.put(spec(Resource(name=CAMERA, source=Source(simulated=SimulatedSource(count=count, numa_nodes=2)))))
+    async with bench.agent():
+        await bench.offers(count, count)
+        assert len(bench.kubelet.received) == 1
