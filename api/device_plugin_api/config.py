@@ -4,6 +4,7 @@ from typing import Annotated
 
 from msgspec import Struct, field
 
+from device_plugin_api import rules
 from device_plugin_api.conditions import Condition
 from device_plugin_api.placement import Affinity, NodeLabels, Toleration
 from device_plugin_api.resource import Resource
@@ -11,9 +12,9 @@ from device_plugin_api.schema import ATOMIC, DATE_TIME, DEFAULT_EMPTY, doc, enum
 
 MAX_PROBLEMS = 100
 
-_QUANTITY = r"^([0-9]+([.][0-9]*)?|[.][0-9]+)(([KMGTPE]i)|[numkMGTPE]|([eE][-+]?[0-9]+))?$"
-
-Quantity = Annotated[int | str, doc("A Kubernetes quantity.", openapi={"pattern": _QUANTITY})]
+Quantity = Annotated[
+    int | str, doc("A Kubernetes quantity, such as 50m or 64Mi.", openapi={"maxLength": 32}, rules=rules.QUANTITY)
+]
 
 
 class AgentQuantities(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=True):
@@ -40,12 +41,12 @@ class AgentSettings(Struct, rename="camel", frozen=True, kw_only=True, omit_defa
     log_level: Annotated[
         str, doc("How much agents log.", openapi=enum("debug", "info", "warning", "error"), max_length=7)
     ] = "info"
-    resources: Annotated[AgentResources, doc("Compute resources of an agent.", openapi=DEFAULT_EMPTY)] = field(
-        default_factory=AgentResources
-    )
-    priority_class_name: Annotated[str, doc("Priority class of agent pods.", min_length=1, max_length=253)] = (
-        "system-node-critical"
-    )
+    resources: Annotated[
+        AgentResources, doc("Compute resources of an agent.", openapi=DEFAULT_EMPTY, rules=rules.AGENT_RESOURCES)
+    ] = field(default_factory=AgentResources)
+    priority_class_name: Annotated[
+        str, doc("Priority class of agent pods.", min_length=1, max_length=253, rules=rules.PRIORITY_CLASS)
+    ] = "system-node-critical"
 
 
 class ConfigSpec(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=True):
@@ -54,7 +55,8 @@ class ConfigSpec(Struct, rename="camel", frozen=True, kw_only=True, omit_default
     node_selector: NodeLabels = {}
     affinity: Annotated[Affinity, doc("Required node affinity, as in a pod.")] | None = None
     tolerations: Annotated[
-        tuple[Toleration, ...], doc("Tolerations of the agents, as in a pod.", max_length=32, openapi=ATOMIC)
+        tuple[Annotated[Toleration, doc("A toleration.", rules=rules.TOLERATION)], ...],
+        doc("Tolerations of the agents, as in a pod.", max_length=32, openapi=ATOMIC),
     ] = ()
     resources: Annotated[
         tuple[Resource, ...],

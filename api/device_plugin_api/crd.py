@@ -166,6 +166,7 @@ def node_definition() -> Json:
             _column("Revision", ".status.observedRevision", priority=1),
             _column("Agent", ".status.agentVersion", priority=1),
         ],
+        root_rules=rules.NODE_OBJECT,
         selectable=(".spec.nodeName", ".spec.configName"),
     )
 

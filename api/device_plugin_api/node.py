@@ -25,13 +25,13 @@ class DeviceState(Enum):
 class NodeSpec(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=True):
     """What this node shall run."""
 
-    config_name: Annotated[str, doc("The DevicePluginConfig this comes from.", max_length=45)]
-    config_uid: Annotated[str, doc("Its UID.", max_length=36)] = field(name="configUID")
-    node_name: Annotated[str, doc("The node.", max_length=253)]
-    node_uid: Annotated[str, doc("Its UID: another one under the same name is another machine.", max_length=36)] = (
-        field(name="nodeUID")
-    )
-    revision: Annotated[str, doc("Names this content of `resources`.", max_length=63)]
+    config_name: Annotated[str, doc("The DevicePluginConfig this comes from.", min_length=1, max_length=45)]
+    config_uid: Annotated[str, doc("Its UID.", min_length=1, max_length=36)] = field(name="configUID")
+    node_name: Annotated[str, doc("The node.", min_length=1, max_length=253)]
+    node_uid: Annotated[
+        str, doc("Its UID: another one under the same name is another machine.", min_length=1, max_length=36)
+    ] = field(name="nodeUID")
+    revision: Annotated[str, doc("Names this content of `resources`.", min_length=1, max_length=63)]
     resources: Annotated[
         tuple[Resource, ...], doc("What the agent offers.", min_length=1, max_length=16, openapi=list_map("name"))
     ]

@@ -4,8 +4,8 @@ from typing import Annotated
 
 from msgspec import Struct
 
-from device_plugin_api.rules import LABELS
-from device_plugin_api.schema import ATOMIC, ATOMIC_MAP, doc, enum, rule
+from device_plugin_api import rules
+from device_plugin_api.schema import ATOMIC, ATOMIC_MAP, doc, enum
 
 
 class Toleration(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=True):
@@ -33,7 +33,7 @@ class Toleration(Struct, rename="camel", frozen=True, kw_only=True, omit_default
 class NodeSelectorRequirement(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=True):
     """One comparison with a node's label or field."""
 
-    key: Annotated[str, doc("Label or field name.", min_length=1, max_length=317)]
+    key: Annotated[str, doc("Label or field name.", min_length=1, max_length=317, rules=rules.LABEL_NAME)]
     operator: Annotated[
         str,
         doc("How it is compared.", openapi=enum("In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"), max_length=12),
@@ -44,19 +44,22 @@ class NodeSelectorRequirement(Struct, rename="camel", frozen=True, kw_only=True,
     ] = ()
 
 
+Requirement = Annotated[NodeSelectorRequirement, doc("A requirement.", rules=rules.SELECTOR_REQUIREMENT)]
+
+
 class NodeSelectorTerm(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=True):
     """All of its requirements must hold."""
 
     match_expressions: Annotated[
-        tuple[NodeSelectorRequirement, ...], doc("Requirements on labels.", max_length=16, openapi=ATOMIC)
+        tuple[Requirement, ...], doc("Requirements on labels.", max_length=16, openapi=ATOMIC)
     ] = ()
     match_fields: Annotated[
-        tuple[NodeSelectorRequirement, ...],
+        tuple[Requirement, ...],
         doc(
             "Requirements on fields; Kubernetes knows metadata.name only.",
             max_length=4,
             openapi=ATOMIC,
-            rules=(rule("self.all(f, f.key == 'metadata.name')", "only the field metadata.name can be compared"),),
+            rules=rules.FIELD_REQUIREMENTS,
         ),
     ] = ()
 
@@ -85,5 +88,5 @@ class Affinity(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=
 
 NodeLabels = Annotated[
     dict[str, Annotated[str, doc("Label value.", max_length=63)]],
-    doc("Labels that a node must have.", max_length=16, rules=LABELS, openapi=ATOMIC_MAP),
+    doc("Labels that a node must have.", max_length=16, rules=rules.LABELS, openapi=ATOMIC_MAP),
 ]

@@ -16,8 +16,21 @@ def _within(subject: str, roots: tuple[str, ...]) -> str:
     return f"{_cel_strings(roots)}.exists(root, {subject} == root || {subject}.startsWith(root + '/'))"
 
 
-_CLEAN = r"matches('^(/[^/\\x00-\\x1f\\x7f]+)+$')"
+_CLEAN = r"matches('^(/([^/\\pC\\pZ]| )+)+$')"
 _NO_DOTS = r"matches('(^|/)[.][.]?(/|$)')"
+
+_DNS_SUBDOMAIN = "[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
+_QUALIFIED_NAME = f"^({_DNS_SUBDOMAIN}/)?[A-Za-z0-9]([-A-Za-z0-9_.]{{0,61}}[A-Za-z0-9])?$"
+
+
+def _qualified(subject: str) -> str:
+    return f"{subject}.split('/')[0].size() <= 253 && {subject}.matches('{_QUALIFIED_NAME}')"
+
+
+def _only_variables(*names: str) -> str:
+    """Every `$(…)` is one of these and closed. A single match: findAll().all() is estimated as too dear."""
+    return rf"self.matches('^([^$]|[$]+([^$(]|$)|[$]+[(]({'|'.join(names)})[)])*$')"
+
 
 CONFIG_NAME = (
     rule(
@@ -53,8 +66,8 @@ DEVICE_GLOB = (
     rule(f"!self.{_NO_DOTS}", "must not contain '.' or '..' as a part of the path"),
     rule("!self.contains('**')", "'**' is not supported: name each level, such as /dev/dri/render*"),
     rule(
-        r"self.matches('^([^\\[\\]]|\\[[^\\[\\]]+\\])*$')",
-        "has an unbalanced '[': a set of characters is written [abc] or [0-9]",
+        r"self.matches('^([^\\[\\]]|\\[[^\\[\\]/]+\\])*$')",
+        "has an unbalanced, empty or divided '[]': a set of characters is written [abc] or [0-9], without '/'",
     ),
 )
 
@@ -67,8 +80,7 @@ ONE_SOURCE = (
 
 TEMPLATE = (
     rule(
-        # One expression instead of findAll().all(…), which the API server estimates as too dear for 256 values.
-        rf"self.matches('^([^$]|[$]+([^$(]|$)|[$]+[(]({'|'.join(TEMPLATE_VARIABLES)})[)])*$')",
+        _only_variables(*TEMPLATE_VARIABLES),
         "has an unknown variable or an unclosed $(; known are "
         + ", ".join(f"$({name})" for name in TEMPLATE_VARIABLES),
     ),
@@ -84,7 +96,7 @@ CONTAINER_DEVICE_PATH = (
         "must contain $(INDEX) or $(DEVICE_ID), or a container's second device would land on the first",
     ),
     rule(
-        r"self.findAll('[$][(][^)]*[)]').all(v, v in ['$(INDEX)', '$(DEVICE_ID)'])",
+        _only_variables("INDEX", "DEVICE_ID"),
         "may only use the variables $(INDEX) and $(DEVICE_ID)",
     ),
 )
@@ -125,8 +137,7 @@ MOUNT = (
 
 ANNOTATIONS = (
     rule(
-        "self.all(key, key.size() <= 317 && key.matches("
-        "'^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$'))",
+        f"self.all(key, {_qualified('key')})",
         "each key must be a qualified name, such as example.com/lens",
     ),
     rule(
@@ -134,18 +145,95 @@ ANNOTATIONS = (
         "'run.oci', 'io.katacontainers'].exists(owned, key.contains(owned)))",
         "keys of Kubernetes and of container runtimes are refused: they can change how a container is confined",
     ),
-    rule("self.all(key, self[key].size() <= 1024)", "each value must be at most 1024 characters"),
 )
 
 LABELS = (
     rule(
-        "self.all(key, key.size() <= 317 && key.matches("
-        "'^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$'))",
+        f"self.all(key, {_qualified('key')})",
         "each key must be a label name, such as cameras or example.com/rack",
     ),
     rule(
-        "self.all(key, self[key].size() <= 63 && self[key].matches('^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$'))",
+        "self.all(key, self[key].matches('^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$'))",
         "each value must be a label value: at most 63 letters, digits, '-', '_' or '.'",
+    ),
+)
+
+LABEL_NAME = (rule(_qualified("self"), "must be a label name, such as cameras or example.com/rack"),)
+
+TOLERATION = (
+    rule(
+        "self.operator == 'Exists' || (has(self.key) && self.key != '')",
+        "key may be empty only with operator: Exists, which then tolerates every taint",
+    ),
+    rule(
+        f"!has(self.key) || self.key == '' || ({_qualified('self.key')})",
+        "key must be the name of a taint, such as example.com/reserved",
+    ),
+    rule(
+        "self.operator != 'Exists' || !has(self.value) || self.value == ''",
+        "value must be left out with operator: Exists",
+    ),
+    rule(
+        "!has(self.value) || self.value.matches('^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$')",
+        "value must be at most 63 letters, digits, '-', '_' or '.', with a letter or digit at both ends",
+    ),
+    rule(
+        "!has(self.tolerationSeconds) || (has(self.effect) && self.effect == 'NoExecute')",
+        "tolerationSeconds may be given only with effect: NoExecute",
+    ),
+)
+
+SELECTOR_REQUIREMENT = (
+    rule(
+        "!(self.operator in ['In', 'NotIn']) || (has(self.values) && self.values.size() > 0)",
+        "values must be given with operator: In or NotIn",
+    ),
+    rule(
+        "!(self.operator in ['Exists', 'DoesNotExist']) || !has(self.values) || self.values.size() == 0",
+        "values must be left out with operator: Exists or DoesNotExist",
+    ),
+    rule(
+        "!(self.operator in ['Gt', 'Lt']) || "
+        "(has(self.values) && self.values.size() == 1 && self.values[0].matches('^-?[0-9]+$'))",
+        "values must be one integer with operator: Gt or Lt",
+    ),
+)
+
+FIELD_REQUIREMENTS = (
+    rule(
+        "self.all(f, f.key == 'metadata.name' && f.operator in ['In', 'NotIn'] && has(f.values) && "
+        "f.values.size() == 1)",
+        "only the field metadata.name can be compared, by operator: In or NotIn with one value",
+    ),
+)
+
+QUANTITY = (
+    rule(
+        "isQuantity(string(self)) && quantity(string(self)).compareTo(quantity('0')) >= 0",
+        "must be a quantity of at least 0, such as 50m or 64Mi",
+    ),
+)
+
+AGENT_RESOURCES = tuple(
+    rule(
+        # The rule is tried on the default {} too, before the members' own defaults are in it.
+        f"!has(self.requests) || !has(self.limits) || !has(self.requests.{what}) || !has(self.limits.{what}) || "
+        f"!quantity(string(self.requests.{what})).isGreaterThan(quantity(string(self.limits.{what})))",
+        f"requests.{what} (defaults count) must not exceed limits.{what}",
+    )
+    for what in ("cpu", "memory")
+)
+
+PRIORITY_CLASS = (
+    rule(f"self.matches('^{_DNS_SUBDOMAIN}$')", "must be the name of a PriorityClass, a lower-case DNS name"),
+)
+
+NODE_OBJECT = (
+    rule(
+        "self.metadata.name == self.spec.configName + '.' + self.spec.nodeName || "
+        "(self.spec.configName.size() + 1 + self.spec.nodeName.size() > 253 && "
+        "self.metadata.name.startsWith(self.spec.configName + '.'))",
+        "metadata.name must be <spec.configName>.<spec.nodeName>: there is one object for each config and node",
     ),
 )
 

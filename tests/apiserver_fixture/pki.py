@@ -22,8 +22,8 @@ class Pki:
         """Make them anew."""
         curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
         self._openssl("req", "-x509", *curve, "-keyout", self.ca_key, "-out", self.ca, "-subj", "/CN=test-ca")
-        signed = ["-CA", self.ca, "-CAkey", self.ca_key, "-addext", _NAMES]
-        ours = ["-keyout", self.key, "-out", self.certificate, "-subj", "/CN=kube-apiserver"]
+        signed: list[str | Path] = ["-CA", self.ca, "-CAkey", self.ca_key, "-addext", _NAMES]
+        ours: list[str | Path] = ["-keyout", self.key, "-out", self.certificate, "-subj", "/CN=kube-apiserver"]
         self._openssl("req", "-x509", *curve, *ours, *signed, "-addext", "basicConstraints=critical,CA:FALSE")
         self._openssl("genrsa", "-out", self.accounts_key, "2048")
         self._openssl("rsa", "-in", self.accounts_key, "-pubout", "-out", self.accounts_public)
