@@ -1,0 +1,78 @@
+# shellcheck shell=bash
+# Shared by the scripts in hack/: where things are, how steps are told, how a failure is.
+
+# shellcheck source=hack/versions.env
+. hack/versions.env
+
+DP_CACHE="${DP_CACHE:-$HOME/.cache/device-plugins}"
+DP_CLUSTER="${DP_CLUSTER:-dp}"
+mkdir -p "$DP_CACHE/bin" "$DP_CACHE/log"
+export PATH="$DP_CACHE/bin:$PATH:/usr/local/go/bin:/usr/sbin:/sbin"
+export KUBECONFIG="$DP_CACHE/kubeconfig"
+
+say() { printf '==> %s\n' "$*" >&2; }
+
+fail() {
+  printf 'hack: %s\n' "$*" >&2
+  exit 1
+}
+
+# step NAME COMMAND...: tells what is done, and how long it took.
+step() {
+  local name=$1 from=$SECONDS code=0 options=$-
+  shift
+  say "$name …"
+  # Not "$@" || code=$?: that would switch -e off inside of it.
+  set +e
+  (set -e && "$@")
+  code=$?
+  case $options in *e*) set -e ;; esac
+  if [ "$code" = 0 ]; then
+    say "$name: $((SECONDS - from)) s"
+  else
+    say "$name: failed after $((SECONDS - from)) s"
+  fi
+  return "$code"
+}
+
+# quietly NAME COMMAND...: a command whose words matter only when it fails.
+quietly() {
+  local name=$1 log
+  shift
+  log="$DP_CACHE/log/${name//[^a-z0-9-]/-}.log"
+  "$@" >"$log" 2>&1 </dev/null && return
+  tail -n 25 "$log" >&2
+  fail "$name failed: the end of its log stands above, all of it is in $log"
+}
+
+# key FILE...: a short hash of these files and of the versions.
+key() { cat hack/versions.env "$@" | sha256sum | cut -c 1-12; }
+
+# apt_packages COMMAND=PACKAGE...: installs what is missing, on Debian as root.
+apt_packages() {
+  local pair missing=()
+  for pair in "$@"; do
+    command -v "${pair%%=*}" >/dev/null || missing+=("${pair#*=}")
+  done
+  [ ${#missing[@]} -gt 0 ] || return 0
+  if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+    fail "these programs are missing: ${missing[*]}. Install them (they are named as Debian's packages), then run this again"
+  fi
+  say "installing ${missing[*]}"
+  export DEBIAN_FRONTEND=noninteractive
+  quietly apt-update apt-get update
+  quietly apt-install apt-get install -y --no-install-recommends "${missing[@]}"
+}
+
+# image_exists NAME
+image_exists() { docker image inspect "$1" >/dev/null 2>&1; }
+
+# can_pull NAME: makes sure of an image from a registry, unless DP_IMAGES=build forbids to ask. A registry that cannot
+# be reached shows within seconds; the node image may take minutes, hence the small one as a question first.
+can_pull() {
+  [ "${DP_IMAGES:-pull}" = pull ] || return 1
+  image_exists "$1" && return
+  timeout 20 docker pull --quiet "$BUSYBOX_IMAGE" >/dev/null 2>&1 && step "$1" docker pull --quiet "$1" >/dev/null && return
+  [ "${DP_IMAGES:-}" != pull ] || fail "$1 could not be pulled: is its registry reachable? DP_IMAGES=build makes it here instead"
+  return 1
+}

@@ -1,0 +1,72 @@
+#!/usr/bin/env bash
+# load.sh [--nodes NODE,NODE] IMAGE...: puts images of this machine's engine into the cluster's nodes, all nodes at
+# once. A node that has an image already is left alone, and layers that a node has do not travel again.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. hack/lib.sh
+
+nodes=("$DP_CLUSTER-control-plane" "$DP_CLUSTER-worker" "$DP_CLUSTER-worker2")
+if [ "${1:-}" = --nodes ]; then
+  IFS=, read -r -a nodes <<<"${2:?--nodes wants names}"
+  shift 2
+fi
+[ $# -gt 0 ] || fail "say which images: hack/load.sh [--nodes NODE,NODE] IMAGE..."
+
+work="$(mktemp -d)"
+trap 'rm -rf "$work"' EXIT
+started=$SECONDS
+declare -A id wanted
+
+for image in "$@"; do
+  id[$image]="$(docker image inspect --format '{{.Id}}' "$image" 2>/dev/null)" ||
+    fail "there is no image $image here: hack/build.sh makes ours, hack/images.sh the others"
+done
+
+# The name that a container runtime knows an image by.
+full() {
+  case $1 in
+  *.*/*) echo "$1" ;;
+  */*) echo "docker.io/$1" ;;
+  *) echo "docker.io/library/$1" ;;
+  esac
+}
+
+for node in "${nodes[@]}"; do
+  has="$(docker exec "$node" sh -c 'ctr -n k8s.io images ls -q; cat /kind/loaded 2>/dev/null || true')" ||
+    fail "$node does not answer: hack/cluster.sh up mends the cluster"
+  for image in "$@"; do
+    if ! grep -qxF "$(full "$image")" <<<"$has" || ! grep -qxF "$image ${id[$image]}" <<<"$has"; then
+      wanted[$node]+="$image "
+    fi
+  done
+done
+if [ ${#wanted[@]} = 0 ]; then
+  say "images: every node has them"
+  exit
+fi
+
+put() { # NODE IMAGE...
+  local node=$1 image
+  shift
+  docker exec -i "$node" ctr -n k8s.io images import - <"$work/images.tar" || return
+  for image in "$@"; do
+    docker exec "$node" sh -c "sed -i '\\|^$image |d' /kind/loaded 2>/dev/null; echo '$image ${id[$image]}' >>/kind/loaded" || return
+  done
+}
+
+# One archive for all: what the images share is in it once.
+read -r -a missing < <(printf '%s' "${wanted[@]}" | tr ' ' '\n' | sort -u | tr '\n' ' ')
+docker save --output "$work/images.tar" "${missing[@]}" || fail "docker could not save ${missing[*]}: its answer stands above"
+declare -A running
+for node in "${!wanted[@]}"; do
+  read -r -a list <<<"${wanted[$node]}"
+  put "$node" "${list[@]}" >"$DP_CACHE/log/load-$node.log" 2>&1 &
+  running[$node]=$!
+done
+for node in "${!running[@]}"; do
+  wait "${running[$node]}" || {
+    tail -n 10 "$DP_CACHE/log/load-$node.log" >&2
+    fail "$node did not take the images: its words stand above. 'docker exec $node df -h /var' tells whether it is full"
+  }
+done
+say "images into ${#wanted[@]} nodes: ${missing[*]} ($((SECONDS - started)) s)"
