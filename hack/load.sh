@@ -32,7 +32,7 @@ full() {
 }
 
 for node in "${nodes[@]}"; do
-  has="$(docker exec "$node" sh -c 'ctr -n k8s.io images ls -q; cat /kind/loaded 2>/dev/null || true')" ||
+  has="$(docker exec "$node" sh -c 'ctr -n k8s.io images ls -q; cat /kind/loaded || true' 2>/dev/null)" ||
     fail "$node does not answer: hack/cluster.sh up mends the cluster"
   for image in "$@"; do
     if ! grep -qxF "$(full "$image")" <<<"$has" || ! grep -qxF "$image ${id[$image]}" <<<"$has"; then
@@ -55,7 +55,7 @@ put() { # NODE IMAGE...
 }
 
 # One archive for all: what the images share is in it once.
-read -r -a missing < <(printf '%s' "${wanted[@]}" | tr ' ' '\n' | sort -u | tr '\n' ' ')
+mapfile -t missing < <(printf '%s' "${wanted[@]}" | tr ' ' '\n' | sort -u)
 docker save --output "$work/images.tar" "${missing[@]}" || fail "docker could not save ${missing[*]}: its answer stands above"
 declare -A running
 for node in "${!wanted[@]}"; do
