@@ -3,10 +3,12 @@
 import asyncio
 import contextlib
 import logging
+import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import grpc
 import grpc.aio
@@ -83,7 +85,7 @@ class KubeletSocket:
             left = deadline - asyncio.get_running_loop().time()
             if left <= 0:
                 return False
-            await self._changed.after(self._changed.count, left)
+            await self._changed.after(self._changed.count, None if left == math.inf else left)
         return True
 
     def _look(self) -> None:
@@ -99,6 +101,10 @@ class KubeletSocket:
             self.restarts += 1
         self.identity = identity
         self._changed.fire()
+
+
+class KubeletReplaced(Exception):
+    """The kubelet that was being spoken to is gone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,7 +148,7 @@ class Registration:
         try:
             while True:
                 identity = await self._kubelet.present()
-                lived, why = await self._once()
+                lived, why = await self._once(identity)
                 failures = 1 if lived >= _STABLE else failures + 1
                 self._set(Registered(message=why, at=self.state.at))
                 if await self._kubelet.another_than(identity, self._pause(failures)):
@@ -150,14 +156,16 @@ class Registration:
         finally:
             await self._stop_serving()
 
-    async def _once(self) -> tuple[float, str]:
+    async def _once(self, identity: Identity) -> tuple[float, str]:
         """One registration and the life of its stream: how long that was, in seconds, and why it ended."""
         try:
             endpoint = await self._serve()
             stream = self._plugin.streams.expect()
-            await self._register(endpoint)
+            await self._unless_replaced(identity, self._register(endpoint))
             async with asyncio.timeout(_STREAM_DEADLINE):
-                await stream.opened.wait()
+                await self._unless_replaced(identity, stream.opened.wait())
+        except KubeletReplaced as replaced:
+            return 0.0, str(replaced)
         except grpc.aio.AioRpcError as error:
             # The kubelet's own words; a refused connection is its normal state between two processes.
             level = logging.DEBUG if error.code() is grpc.StatusCode.UNAVAILABLE else logging.WARNING
@@ -174,6 +182,20 @@ class Registration:
         await stream.closed.wait()
         _log.info("The kubelet closed its stream", extra={"resource": self._plugin.resource_name})
         return self._clock.monotonic() - opened, "the kubelet closed its stream of devices"
+
+    async def _unless_replaced(self, identity: Identity, waiting: Coroutine[Any, Any, object]) -> None:
+        """Wait, but not for a kubelet that is gone: a connection it never answered would hold up the next one."""
+        task = asyncio.ensure_future(waiting)
+        replaced = asyncio.ensure_future(self._kubelet.another_than(identity, math.inf))
+        try:
+            await asyncio.wait((task, replaced), return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                raise KubeletReplaced("the kubelet was replaced meanwhile")
+            await task
+        finally:
+            for each in (task, replaced):
+                each.cancel()
+            await asyncio.gather(task, replaced, return_exceptions=True)
 
     async def _serve(self) -> str:
         """Make sure that a socket of ours is there and served; its name in the directory."""
