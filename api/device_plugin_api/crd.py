@@ -142,7 +142,7 @@ def config_definition() -> Json:
             _column("In use", ".status.devices.allocated", "integer", "Devices given to a container."),
             _column("Status", '.status.conditions[?(@.type=="Ready")].reason', description="Reason of Ready."),
             _AGE,
-            _column("Message", '.status.conditions[?(@.type=="Ready")].message', priority=1),
+            _column("Message", '.status.conditions[?(@.type=="Ready")].message', description="Why.", priority=1),
         ],
         root_rules=rules.CONFIG_NAME,
     )
@@ -156,15 +156,17 @@ def node_definition() -> Json:
         group.NODE_PLURAL,
         "ndp",
         [
-            _column("Config", ".spec.configName"),
-            _column("Node", ".spec.nodeName"),
+            _column("Config", ".spec.configName", description="The DevicePluginConfig this comes from."),
+            _column("Node", ".spec.nodeName", description="The node."),
             _column("Devices", ".status.counts.total", "integer", "All known devices."),
             _column("Healthy", ".status.counts.healthy", "integer", "Devices that work."),
             _column("In use", ".status.counts.allocated", "integer", "Devices given to a container."),
-            _column("Status", '.status.conditions[?(@.type=="Registered")].reason'),
+            _column(
+                "Status", '.status.conditions[?(@.type=="Registered")].reason', description="Reason of Registered."
+            ),
             _AGE,
-            _column("Revision", ".status.observedRevision", priority=1),
-            _column("Agent", ".status.agentVersion", priority=1),
+            _column("Revision", ".status.observedRevision", description="The revision the agent runs.", priority=1),
+            _column("Agent", ".status.agentVersion", description="The agent's version.", priority=1),
         ],
         root_rules=rules.NODE_OBJECT,
         selectable=(".spec.nodeName", ".spec.configName"),
