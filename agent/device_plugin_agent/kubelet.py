@@ -6,7 +6,6 @@ import logging
 import math
 import os
 from collections.abc import Callable, Coroutine, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from device_plugin_agent.clock import Clock
 from device_plugin_agent.kubelet_api import deviceplugin_pb2 as api
 from device_plugin_agent.kubelet_api import deviceplugin_pb2_grpc as rpc
 from device_plugin_agent.plugin import DevicePlugin
+from device_plugin_agent.registered import Registered
 from device_plugin_agent.signal import Signal
 from device_plugin_agent.watch import DirectoryWatch
 
@@ -105,16 +105,6 @@ class KubeletSocket:
 
 class KubeletReplaced(Exception):
     """The kubelet that was being spoken to is gone."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Registered:
-    """Whether the kubelet has the resource now, and what it said when it has not."""
-
-    now: bool = False
-    message: str = "not registered yet"
-    at: float | None = None
-    """Unix time of the last success, in seconds."""
 
 
 class Registration:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from device_plugin_agent.clock import timestamp
 from device_plugin_agent.inventory import Entry, Inventory
-from device_plugin_agent.kubelet import Registered
+from device_plugin_agent.registered import Registered
 from device_plugin_api import conditions
 from device_plugin_api.conditions import Condition
 from device_plugin_api.config import DeviceCounts

@@ -1,7 +1,7 @@
 """The report."""
 
 from device_plugin_agent.inventory import Inventory
-from device_plugin_agent.kubelet import Registered
+from device_plugin_agent.registered import Registered
 from device_plugin_agent.sources import Candidate, Discovery
 from device_plugin_agent.status import Offer, node_status
 from device_plugin_api.conditions import Condition, find

@@ -1,0 +1,13 @@
+"""What is known of a resource's registration."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Registered:
+    """Whether the kubelet has the resource now, and what it said when it has not."""
+
+    now: bool = False
+    message: str = "not registered yet"
+    at: float | None = None
+    """Unix time of the last success, in seconds."""
