@@ -1,0 +1,193 @@
+"""HTTP to the API server, raw bytes in and out. The only file that knows aiohttp and the kubernetes package.
+
+The package's own calls are slow, strict about partial objects and take an answer 201 to a patch for nothing; what it
+does well is finding out where the API server is and who we are.
+"""
+
+import ssl
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+
+import aiohttp
+import msgspec
+from kubernetes.aio import config as kubernetes_config
+from kubernetes.aio.client import Configuration
+
+_TIMEOUT = aiohttp.ClientTimeout(total=60, sock_connect=10)
+
+_WATCH_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=75)
+"""The API server sends a bookmark each minute: a stream without a byte for longer is dead."""
+
+MERGE_PATCH = "application/merge-patch+json"
+APPLY_PATCH = "application/apply-patch+yaml"
+JSON = "application/json"
+
+OnAnswer = Callable[[str, str, int], None]
+"""Told method, path and status (0: none came) of each request."""
+
+
+class RequestFailed(Exception):
+    """A request brought nothing."""
+
+    retry_after: float | None = None
+
+
+class Unreachable(RequestFailed):
+    """No answer: the API server or the network is away."""
+
+
+class ApiError(RequestFailed):
+    """The API server refused."""
+
+    def __init__(self, status: int, reason: str, message: str, retry_after: float | None = None) -> None:
+        super().__init__(f"{status} {reason}: {message}")
+        self.status = status
+        self.reason = reason
+        self.message = message
+        self.retry_after = retry_after
+
+
+class _Status(msgspec.Struct):
+    message: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Credentials:
+    """Where the API server is and who we are, for others that talk to it."""
+
+    server: str
+    ca_path: str | None
+    certificate_path: str | None
+    private_key_path: str | None
+    token: str | None
+    insecure: bool
+
+
+class Client:
+    """One connection pool. `kubeconfig` None means: in a cluster, as the pod's ServiceAccount."""
+
+    def __init__(self, configuration: Configuration, *, on_answer: OnAnswer = lambda *_: None) -> None:
+        self._configuration = configuration
+        self._on_answer = on_answer
+        self._server = str(configuration.host).rstrip("/")
+        self._ssl = _ssl_context(configuration) if self._server.startswith("https") else False
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=64, ssl=self._ssl), read_bufsize=2**18, trust_env=True
+        )
+
+    @classmethod
+    async def connect(cls, kubeconfig: str | None, *, on_answer: OnAnswer = lambda *_: None) -> "Client":
+        """A client for that cluster. Nothing is sent yet."""
+        configuration = Configuration()
+        if kubeconfig is None:
+            kubernetes_config.load_incluster_config(client_configuration=configuration)
+        else:
+            await kubernetes_config.load_kube_config(config_file=kubeconfig, client_configuration=configuration)
+        return cls(configuration, on_answer=on_answer)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._session.close()
+
+    async def credentials(self) -> Credentials:
+        """As they are now: a token is read again from its file after a minute."""
+        scheme, _, token = (await self._authorization() or "").partition(" ")
+        return Credentials(
+            server=self._server,
+            ca_path=self._configuration.ssl_ca_cert or None,
+            certificate_path=self._configuration.cert_file or None,
+            private_key_path=self._configuration.key_file or None,
+            token=token if scheme.lower() == "bearer" else None,
+            insecure=not self._configuration.verify_ssl,
+        )
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: object = None,
+        content_type: str = JSON,
+    ) -> bytes:
+        """The answer's body. Raises RequestFailed."""
+        data = None if body is None else msgspec.json.encode(body)
+        status = 0
+        try:
+            async with self._session.request(
+                method,
+                self._server + path,
+                params=params,
+                data=data,
+                headers=await self._headers(content_type),
+                timeout=_TIMEOUT,
+            ) as response:
+                status = response.status
+                content = await response.read()
+        except (aiohttp.ClientError, OSError) as error:
+            raise Unreachable(f"{method} {path}: {error or type(error).__name__}") from error
+        finally:
+            self._on_answer(method, path, status)
+        if status >= 400:
+            raise _refusal(status, content, response.headers.get("Retry-After"))
+        return content
+
+    async def watch(self, path: str, params: Mapping[str, str]) -> AsyncIterator[bytes]:
+        """The events of one watch, a line each, until the API server ends it. Raises RequestFailed."""
+        status = 0
+        try:
+            async with self._session.get(
+                self._server + path,
+                params={**params, "watch": "true", "allowWatchBookmarks": "true"},
+                headers=await self._headers(JSON),
+                timeout=_WATCH_TIMEOUT,
+            ) as response:
+                status = response.status
+                self._on_answer("WATCH", path, status)
+                if status >= 400:
+                    raise _refusal(status, await response.read(), response.headers.get("Retry-After"))
+                rest = b""
+                async for chunk in response.content.iter_any():
+                    *lines, rest = (rest + chunk).split(b"\n")
+                    for line in lines:
+                        yield line
+        except (aiohttp.ClientError, OSError) as error:
+            if status == 0:
+                self._on_answer("WATCH", path, status)
+            raise Unreachable(f"WATCH {path}: {error or type(error).__name__}") from error
+
+    async def _headers(self, content_type: str) -> dict[str, str]:
+        headers = {"Accept": JSON, "Content-Type": content_type, "User-Agent": "device-plugin-operator"}
+        if authorization := await self._authorization():
+            headers["Authorization"] = authorization
+        return headers
+
+    async def _authorization(self) -> str | None:
+        key = await self._configuration.get_api_key_with_prefix("BearerToken", alias="authorization")
+        if key:
+            scheme, _, token = str(key).partition(" ")
+            return f"{scheme.capitalize()} {token.strip()}"
+        basic = self._configuration.get_basic_auth_token() if self._configuration.username else None
+        return str(basic) if basic else None
+
+
+def _ssl_context(configuration: Configuration) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=configuration.ssl_ca_cert, cadata=configuration.ca_cert_data)
+    if configuration.cert_file:
+        context.load_cert_chain(configuration.cert_file, keyfile=configuration.key_file)
+    # Cluster authorities made by older tools lack extensions that Python 3.13 asks for by default.
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    if not configuration.verify_ssl:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _refusal(status: int, content: bytes, retry_after: str | None) -> ApiError:
+    try:
+        answer = msgspec.json.decode(content, type=_Status)
+    except msgspec.DecodeError:
+        answer = _Status(message=content[:200].decode(errors="replace"))
+    pause = float(retry_after) if retry_after and retry_after.isdecimal() else None
+    return ApiError(status, answer.reason or "Unknown", answer.message, pause)

@@ -1,0 +1,195 @@
+"""Agent pods and NodeDevicePlugins, from JSON to facts: there are thousands of them, so only what is needed."""
+
+import msgspec
+from msgspec import Raw
+
+from device_plugin_api import conditions
+from device_plugin_api.config import MAX_PROBLEMS, DeviceCounts
+from device_plugin_api.group import CONFIG_LABEL
+from device_plugin_operator.decode import Object, Wire, version_of
+from device_plugin_operator.facts import AgentPod, NodeObject, Offer, Trouble, Verdict
+from device_plugin_operator.plan import revision
+
+_HEALTHY, _UNHEALTHY = "Healthy", "Unhealthy"
+
+
+class _Condition(Wire):
+    type: str
+    status: str
+    reason: str = ""
+    message: str = ""
+    last_transition_time: str | None = None
+
+
+class _NodeSpec(Wire):
+    config_name: str
+    node_name: str
+    resources: Raw = Raw(b"[]")
+    revision: str = ""
+    config_uid: str = msgspec.field(name="configUID", default="")
+    node_uid: str = msgspec.field(name="nodeUID", default="")
+
+
+class _Device(Wire):
+    id: str
+    state: str
+    reason: str = ""
+    message: str = ""
+    last_transition_time: str = ""
+
+
+class _Resource(Wire):
+    name: str
+    counts: DeviceCounts = DeviceCounts()
+    devices: tuple[_Device, ...] = ()
+    devices_truncated: bool = False
+
+
+class _NodeStatus(Wire):
+    observed_revision: str = ""
+    conditions: tuple[_Condition, ...] = ()
+    counts: DeviceCounts = DeviceCounts()
+    resources: tuple[_Resource, ...] = ()
+
+
+def node_object(content: bytes | Raw) -> NodeObject:
+    """A NodeDevicePlugin. Raises msgspec.ValidationError when even its spec is none."""
+    raw = msgspec.json.decode(content, type=Object)
+    spec = msgspec.json.decode(raw.spec, type=_NodeSpec)
+    readable = True
+    try:
+        status = msgspec.json.decode(raw.status, type=_NodeStatus)
+    except msgspec.ValidationError:
+        status, readable = _NodeStatus(), False
+    troubles, more = _troubles(status.resources)
+    return NodeObject(
+        name=raw.metadata.name,
+        uid=raw.metadata.uid,
+        version=version_of(raw.metadata),
+        created=raw.metadata.creation_timestamp,
+        terminating=raw.metadata.deletion_timestamp is not None,
+        config=spec.config_name,
+        config_uid=spec.config_uid,
+        node=spec.node_name,
+        node_uid=spec.node_uid,
+        revision=spec.revision if revision.of_json(bytes(spec.resources)) == spec.revision else "",
+        observed_revision=status.observed_revision,
+        registered=_verdict(status.conditions, conditions.REGISTERED),
+        accepted=_verdict(status.conditions, conditions.CONFIG_ACCEPTED),
+        counts=status.counts,
+        offers=tuple(Offer(resource.name, resource.counts) for resource in status.resources),
+        troubles=troubles,
+        more_troubles=more,
+        readable=readable,
+    )
+
+
+def _verdict(found: tuple[_Condition, ...], type_: str) -> Verdict | None:
+    for condition in found:
+        if condition.type == type_:
+            return Verdict(condition.status == "True", condition.message, condition.last_transition_time or "")
+    return None
+
+
+def _troubles(resources: tuple[_Resource, ...]) -> tuple[tuple[Trouble, ...], bool]:
+    found = [
+        Trouble(resource.name, device.id, device.state, device.reason, device.message, device.last_transition_time)
+        for resource in resources
+        for device in resource.devices
+        if device.state != _HEALTHY
+    ]
+    found.sort(key=lambda trouble: (trouble.state != _UNHEALTHY, trouble.resource, trouble.device))
+    total = sum(resource.counts.unhealthy + resource.counts.unknown for resource in resources)
+    return tuple(found[:MAX_PROBLEMS]), total > min(len(found), MAX_PROBLEMS)
+
+
+class _NodeFields(Wire):
+    key: str
+    values: tuple[str, ...] = ()
+
+
+class _Term(Wire):
+    match_fields: tuple[_NodeFields, ...] = ()
+
+
+class _Required(Wire):
+    node_selector_terms: tuple[_Term, ...] = ()
+
+
+class _NodeAffinity(Wire):
+    required_during_scheduling_ignored_during_execution: _Required = _Required()
+
+
+class _Affinity(Wire):
+    node_affinity: _NodeAffinity = _NodeAffinity()
+
+
+class _PodSpec(Wire):
+    node_name: str = ""
+    affinity: _Affinity = _Affinity()
+
+
+class _Waiting(Wire):
+    reason: str = ""
+    message: str = ""
+
+
+class _ContainerState(Wire):
+    waiting: _Waiting | None = None
+
+
+class _Container(Wire):
+    state: _ContainerState = _ContainerState()
+
+
+class _PodStatus(Wire):
+    phase: str = ""
+    reason: str = ""
+    message: str = ""
+    conditions: tuple[_Condition, ...] = ()
+    container_statuses: tuple[_Container, ...] = ()
+
+
+def agent_pod(content: bytes | Raw) -> AgentPod:
+    """A pod of a DaemonSet of ours."""
+    raw = msgspec.json.decode(content, type=Object)
+    spec = msgspec.json.decode(raw.spec, type=_PodSpec)
+    status = msgspec.json.decode(raw.status, type=_PodStatus)
+    by_type = {condition.type: condition for condition in status.conditions}
+    ready = by_type.get("Ready")
+    reason, message = _why(status, by_type.get("PodScheduled"))
+    return AgentPod(
+        name=raw.metadata.name,
+        uid=raw.metadata.uid,
+        version=version_of(raw.metadata),
+        created=raw.metadata.creation_timestamp,
+        terminating=raw.metadata.deletion_timestamp is not None,
+        config=(raw.metadata.labels or {}).get(CONFIG_LABEL, ""),
+        node=spec.node_name or _meant_for(spec.affinity),
+        bound=bool(spec.node_name),
+        ready=ready is not None and ready.status == "True",
+        since=(ready.last_transition_time if ready else None) or raw.metadata.creation_timestamp,
+        reason=reason,
+        message=message[:256],
+    )
+
+
+def _meant_for(affinity: _Affinity) -> str:
+    """The DaemonSet controller says by a field of the affinity which node a pod is for."""
+    for term in affinity.node_affinity.required_during_scheduling_ignored_during_execution.node_selector_terms:
+        for requirement in term.match_fields:
+            if requirement.key == "metadata.name" and requirement.values:
+                return requirement.values[0]
+    return ""
+
+
+def _why(status: _PodStatus, scheduled: _Condition | None) -> tuple[str, str]:
+    if status.reason:
+        return status.reason, status.message
+    for container in status.container_statuses:
+        waiting = container.state.waiting
+        if waiting is not None and waiting.reason:
+            return waiting.reason, waiting.message
+    if scheduled is not None and scheduled.status == "False":
+        return scheduled.reason, scheduled.message
+    return "", ""

@@ -1,0 +1,153 @@
+"""What is known about one config, its agents and their nodes: small frozen values that the plan is made from.
+
+A fleet has thousands of agents and NodeDevicePlugins, and all are kept in memory: these hold what the plan needs and
+nothing else.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from msgspec import Struct
+
+from device_plugin_api.config import ConfigSpec, ConfigStatus, DeviceCounts
+
+
+class Verdict(Struct, frozen=True, gc=False):
+    """A condition that an agent reported: whether it holds, why, since when."""
+
+    holds: bool
+    message: str
+    since: str
+
+
+class Trouble(Struct, frozen=True, gc=False):
+    """One device that does not work, in an agent's words."""
+
+    resource: str
+    device: str
+    state: str
+    reason: str
+    message: str
+    since: str
+
+
+class Offer(Struct, frozen=True, gc=False):
+    """One resource on one node."""
+
+    resource: str
+    counts: DeviceCounts
+
+
+class NodeObject(Struct, frozen=True, kw_only=True):
+    """A NodeDevicePlugin."""
+
+    name: str
+    uid: str
+    version: int
+    created: str
+    terminating: bool
+    config: str
+    config_uid: str
+    node: str
+    node_uid: str
+    revision: str
+    """The revision its spec names, or "" when its resources are not what that revision is."""
+    observed_revision: str
+    registered: Verdict | None
+    accepted: Verdict | None
+    counts: DeviceCounts
+    offers: tuple[Offer, ...]
+    troubles: tuple[Trouble, ...]
+    """At most as many as a config's status can list."""
+    more_troubles: bool
+    readable: bool = True
+    """Whether its status is one that this operator knows how to read."""
+
+
+class AgentPod(Struct, frozen=True, kw_only=True):
+    """A pod of a config's DaemonSet."""
+
+    name: str
+    uid: str
+    version: int
+    created: str
+    terminating: bool
+    config: str
+    node: str
+    """The node it is bound to or, before, the one it is meant for."""
+    bound: bool
+    ready: bool
+    since: str
+    """Since when it has been ready or not."""
+    reason: str
+    """Why it does not run, in the kubelet's or the scheduler's word; "" when nothing is said."""
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Taint:
+    """A node's taint."""
+
+    key: str
+    value: str
+    effect: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """A Node."""
+
+    name: str
+    uid: str
+    labels: Mapping[str, str]
+    taints: tuple[Taint, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """A DevicePluginConfig."""
+
+    name: str
+    uid: str
+    generation: int
+    terminating: bool
+    spec: ConfigSpec | None
+    invalid: str
+    """Why the spec cannot be used; "" when it can."""
+    status: ConfigStatus
+
+
+@dataclass(frozen=True, kw_only=True)
+class Daemons:
+    """The DaemonSet, as the API server has it, and as it would have it if only we had written it."""
+
+    live: dict[str, Any] | None
+    wanted: dict[str, Any]
+    expected: dict[str, Any] | None
+    """The spec that comes out when the API server fills in its defaults; None while that is not known."""
+    refusal: str
+    """Why the API server will not take it; "" when it does."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """All that matters about one config at one moment."""
+
+    now: float
+    config: Config
+    fleet_complete: bool
+    """Whether both lists have been seen whole: before, nothing is concluded from absence."""
+    daemons: Daemons | None
+    """None when the spec cannot be used."""
+    nodes: Mapping[str, NodeObject] = field(default_factory=dict)
+    """By node name."""
+    strangers: tuple[NodeObject, ...] = ()
+    """NodeDevicePlugins of an earlier config of this name."""
+    pods: tuple[AgentPod, ...] = ()
+    unready: Mapping[str, float] = field(default_factory=dict)
+    """Nodes without a ready agent, and since when (Unix time). "" stands for agents that were never created."""
+    machines: Mapping[str, Machine | None] = field(default_factory=dict)
+    """The nodes that were looked at; None for one that is gone."""
+    unseen: int = 0
+    """Nodes that are still to be looked at: there were too many for one time."""

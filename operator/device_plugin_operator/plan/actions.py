@@ -1,0 +1,52 @@
+"""What shall be done, as data."""
+
+from dataclasses import dataclass
+from typing import Any
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApplyDaemonSet:
+    """Apply `wanted`; where the result is then not `expected`, others have added to it: put that right too."""
+
+    name: str
+    wanted: Json
+    expected: Json
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeleteDaemonSet:
+    """Remove one that belongs to an earlier config of this name."""
+
+    name: str
+    uid: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CreateNode:
+    """Make a NodeDevicePlugin."""
+
+    name: str
+    body: Json
+
+
+@dataclass(frozen=True, kw_only=True)
+class UpdateNode:
+    """Give a node another configuration: `spec` is merged into what is there, lists are replaced."""
+
+    name: str
+    uid: str
+    spec: Json
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeleteNode:
+    """Remove a NodeDevicePlugin."""
+
+    name: str
+    uid: str
+    why: str
+
+
+Action = ApplyDaemonSet | DeleteDaemonSet | CreateNode | UpdateNode | DeleteNode

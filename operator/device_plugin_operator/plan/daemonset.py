@@ -1,0 +1,226 @@
+"""The DaemonSet of a config's agents: the whole template, and whether the one that is there is still it.
+
+No text of a config becomes a mount, an image, a ServiceAccount or a right of an agent: the tables here are closed.
+"""
+
+import hashlib
+from typing import Any
+
+import msgspec
+
+from device_plugin_api import group, names
+from device_plugin_api.config import ConfigSpec
+from device_plugin_operator.facts import Config
+from device_plugin_operator.plan import revision
+from device_plugin_operator.settings import Settings
+
+Json = dict[str, Any]
+
+AGENT = "device-plugin-agent"
+MANAGER = "device-plugin-operator"
+_HTTP_PORT = 8081
+_RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
+"""`kubectl rollout restart` writes this into the template. It is a wish of the administrator, not drift."""
+
+
+def owner(config: Config) -> Json:
+    """The reference that makes garbage collection remove what belongs to a config."""
+    return {
+        "apiVersion": group.API_VERSION,
+        "kind": group.CONFIG_KIND,
+        "name": config.name,
+        "uid": config.uid,
+        "controller": True,
+    }
+
+
+def labels(config: str) -> dict[str, str]:
+    """On everything that the operator makes for a config."""
+    return {
+        "app.kubernetes.io/name": AGENT,
+        "app.kubernetes.io/component": "agent",
+        "app.kubernetes.io/part-of": "device-plugin-operator",
+        "app.kubernetes.io/managed-by": MANAGER,
+        "app.kubernetes.io/instance": config,
+        group.CONFIG_LABEL: config,
+    }
+
+
+def selector(config: str) -> dict[str, str]:
+    """What tells a config's agents from all other pods. It can never be changed."""
+    return {"app.kubernetes.io/name": AGENT, group.CONFIG_LABEL: config}
+
+
+def wanted(config: Config, spec: ConfigSpec, settings: Settings) -> Json:
+    """The DaemonSet as it is applied. `resources` are not in it: agents get those through the NodeDevicePlugin."""
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "DaemonSet",
+        "metadata": {
+            "name": names.daemonset_name(config.name),
+            "namespace": settings.agents_namespace,
+            "labels": labels(config.name),
+            "ownerReferences": [owner(config)],
+        },
+        "spec": {
+            "selector": {"matchLabels": selector(config.name)},
+            "revisionHistoryLimit": 3,
+            # Two agents of one config must never be on a node at once: the old one's end makes the kubelet drop what
+            # the new one has registered. So no surge.
+            "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": "10%"}},
+            "template": {"metadata": {"labels": labels(config.name)}, "spec": _pod(config, spec, settings)},
+        },
+    }
+
+
+def _pod(config: Config, spec: ConfigSpec, settings: Settings) -> Json:
+    volumes, mounts = _volumes(settings)
+    pod: Json = {
+        "serviceAccountName": settings.agent_service_account,
+        "automountServiceAccountToken": True,
+        "enableServiceLinks": False,
+        "priorityClassName": spec.agent.priority_class_name,
+        "terminationGracePeriodSeconds": 5,
+        "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
+        "containers": [_container(config, spec, settings, mounts)],
+        "volumes": volumes,
+    }
+    if spec.node_selector:
+        pod["nodeSelector"] = dict(spec.node_selector)
+    if spec.affinity is not None:
+        pod["affinity"] = revision.canonical(spec.affinity)
+    if spec.tolerations:
+        # Kubernetes has the same default for `operator`, but says it by leaving it out.
+        pod["tolerations"] = [revision.canonical(toleration) for toleration in spec.tolerations]
+    return pod
+
+
+def _container(config: Config, spec: ConfigSpec, settings: Settings, mounts: list[Json]) -> Json:
+    arguments = [
+        f"--config-name={config.name}",
+        f"--config-uid={config.uid}",
+        f"--log-level={spec.agent.log_level}",
+        f"--http-port={_HTTP_PORT}",
+    ]
+    if settings.allow_block_devices:
+        arguments.append("--allow-block-devices")
+    if settings.allow_memory_devices:
+        arguments.append("--allow-memory-devices")
+    return {
+        "name": "agent",
+        "image": settings.agent_image,
+        "imagePullPolicy": settings.agent_image_pull_policy,
+        "args": arguments,
+        "env": [{"name": "NODE_NAME", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}}],
+        "ports": [{"name": "http", "containerPort": _HTTP_PORT}],
+        "resources": _quantities(spec),
+        # Not /readyz: an agent that waits for its configuration or that the kubelet refuses is not to be killed for it.
+        "startupProbe": _probe("/livez", period=1, failures=60),
+        "readinessProbe": _probe("/readyz", period=2, failures=3),
+        "livenessProbe": _probe("/livez", period=10, failures=3),
+        # Uid 0 owns the kubelet's directories; it has no capability and cannot open a device.
+        "securityContext": {
+            "runAsUser": 0,
+            "runAsNonRoot": False,
+            "privileged": False,
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+            "seccompProfile": {"type": "RuntimeDefault"},
+            "seLinuxOptions": {"type": "container_device_plugin_t"},
+        },
+        "volumeMounts": mounts,
+    }
+
+
+def _probe(path: str, *, period: int, failures: int) -> Json:
+    return {
+        "httpGet": {"path": path, "port": "http"},
+        "periodSeconds": period,
+        "timeoutSeconds": 3,
+        "failureThreshold": failures,
+    }
+
+
+def _quantities(spec: ConfigSpec) -> Json:
+    chosen = {
+        "requests": {"cpu": spec.agent.resources.requests.cpu, "memory": spec.agent.resources.requests.memory},
+        "limits": {"cpu": spec.agent.resources.limits.cpu, "memory": spec.agent.resources.limits.memory},
+    }
+    return {
+        kind: {name: value for name, value in quantities.items() if value is not None}
+        for kind, quantities in chosen.items()
+        if any(value is not None for value in quantities.values())
+    }
+
+
+def _volumes(settings: Settings) -> tuple[list[Json], list[Json]]:
+    """Name, path on the host, path in the agent, writable, type, propagation."""
+    table = (
+        # Part of the kubelet's API: this path does not follow the kubelet's root.
+        ("device-plugins", "/var/lib/kubelet/device-plugins", None, True, "Directory", None),
+        ("pod-resources", f"{settings.kubelet_root}/pod-resources", "/var/lib/kubelet/pod-resources", False, "", None),
+        # What is mounted below later (a hot-plugged device's own file system) is to be seen too.
+        ("dev", "/dev", "/host/dev", False, "Directory", "HostToContainer"),
+        ("sys", "/sys", "/host/sys", False, "Directory", "HostToContainer"),
+        ("state", "/var/lib/deviceplugins.dev", None, True, "DirectoryOrCreate", None),
+    )
+    volumes: list[Json] = []
+    mounts: list[Json] = []
+    for name, host, inside, writable, type_, propagation in table:
+        volumes.append({"name": name, "hostPath": {"path": host, "type": type_}})
+        mount: Json = {"name": name, "mountPath": inside or host}
+        if not writable:
+            mount["readOnly"] = True
+        if propagation:
+            mount["mountPropagation"] = propagation
+        mounts.append(mount)
+    return volumes, mounts
+
+
+def digest(wanted_: Json) -> str:
+    """Names a content of `wanted`."""
+    return hashlib.sha256(msgspec.json.encode(wanted_, order="sorted")).hexdigest()
+
+
+def settled(live: Json, wanted_: Json, expected: Json) -> bool:
+    """Whether nothing has to be written: all that is ours is as we want it, and nothing was added to it.
+
+    `expected` is the spec with the API server's own defaults. What others put beside ours in the metadata is theirs.
+    """
+    metadata = live["metadata"]
+    ours = wanted_["metadata"]
+    return (
+        _comparable(live["spec"]) == _comparable(expected)
+        and ours["labels"].items() <= metadata.get("labels", {}).items()
+        and all(reference in metadata.get("ownerReferences", []) for reference in ours["ownerReferences"])
+    )
+
+
+def repaired(live: Json, expected: Json) -> Json:
+    """`live` with our spec and nothing beside it, for an update."""
+    spec: Json = msgspec.json.decode(msgspec.json.encode(expected))
+    annotations = live["spec"]["template"].get("metadata", {}).get("annotations", {})
+    if _RESTARTED_AT in annotations:
+        spec["template"]["metadata"]["annotations"] = {_RESTARTED_AT: annotations[_RESTARTED_AT]}
+    return {**live, "spec": spec}
+
+
+def foreign_owner(live: Json, config: Config) -> bool:
+    """Whether it belongs to an earlier config of this name: the garbage collector may not have come to it yet."""
+    return any(
+        reference.get("kind") == group.CONFIG_KIND and reference.get("uid") != config.uid
+        for reference in live["metadata"].get("ownerReferences", [])
+    )
+
+
+def _comparable(value: Any) -> Any:
+    """Without nulls, empty annotations and the time of a wished restart."""
+    if isinstance(value, list):
+        return [_comparable(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    plain = {key: _comparable(item) for key, item in value.items() if item is not None and key != _RESTARTED_AT}
+    if plain.get("annotations") == {}:
+        del plain["annotations"]
+    return plain

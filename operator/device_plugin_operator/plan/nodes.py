@@ -1,0 +1,138 @@
+"""Which NodeDevicePlugins to make, to change and to remove."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from device_plugin_api import group, names
+from device_plugin_api.config import ConfigSpec
+from device_plugin_operator.facts import AgentPod, Config, Machine, NodeObject, Snapshot
+from device_plugin_operator.plan import agents, daemonset, matching, revision, rollout
+from device_plugin_operator.plan.actions import Action, CreateNode, DeleteNode, UpdateNode
+
+RECHECK = 30.0
+"""Seconds between two looks at the Node of a NodeDevicePlugin without an agent."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checked:
+    """What a GET of a Node gave, when, and what for."""
+
+    machine: Machine | None
+    purpose: str
+    at: float
+
+
+def living(pod: AgentPod | None) -> bool:
+    """Whether a pod is bound to its node and stays."""
+    return pod is not None and pod.bound and not pod.terminating
+
+
+def purposes(config: Config, nodes: Mapping[str, NodeObject], pods: Mapping[str, AgentPod]) -> dict[str, str]:
+    """The nodes whose Node has to be known, and what for. A GET that was made for something else does not count.
+
+    An agent's pod that is older than its NodeDevicePlugin was seen on that very Node when the object was made. A newer
+    one may stand on another machine of the same name. Without a pod it has to be found out whether the node is still
+    one of ours.
+    """
+    needed = {}
+    for node in sorted({*nodes, *pods}):
+        found, pod = nodes.get(node), pods.get(node)
+        if pod is not None and living(pod):
+            if found is None or pod.created > found.created:
+                needed[node] = f"pod {pod.uid}"
+        elif found is not None:
+            needed[node] = f"placement {config.generation}"
+    return needed
+
+
+def lookups(
+    needed: Mapping[str, str],
+    nodes: Mapping[str, NodeObject],
+    pods: Mapping[str, AgentPod],
+    checked: Mapping[str, Checked],
+    now: float,
+) -> list[str]:
+    """Which of them have to be fetched now: each once, and again after a while where nothing else tells of a change."""
+    wanted = []
+    for node, purpose in needed.items():
+        known = checked.get(node)
+        if known is None or known.purpose != purpose:
+            wanted.append(node)
+        else:
+            may_change = known.machine is None or node not in nodes or not living(pods.get(node))
+            if may_change and now - known.at >= RECHECK:
+                wanted.append(node)
+    return wanted
+
+
+def changes(snapshot: Snapshot, spec: ConfigSpec) -> list[Action]:
+    """All that has to be done to the NodeDevicePlugins of this config."""
+    wanted = revision.of(spec.resources)
+    due = rollout.due(snapshot.nodes, wanted)
+    pods = agents.by_node(snapshot.pods)
+    actions: list[Action] = [
+        DeleteNode(name=found.name, uid=found.uid, why="its config was made anew") for found in snapshot.strangers
+    ]
+    for node in sorted({*snapshot.nodes, *pods}):
+        found = snapshot.nodes.get(node)
+        if found is None:
+            machine = snapshot.machines.get(node)
+            if machine is not None and living(pods.get(node)):
+                actions.append(_create(snapshot.config, spec, machine, wanted))
+            continue
+        if found.terminating:
+            continue
+        why = _obsolete(found, pods.get(node), snapshot.machines, spec)
+        if why:
+            actions.append(DeleteNode(name=found.name, uid=found.uid, why=why))
+        elif node in due:
+            actions.append(UpdateNode(name=found.name, uid=found.uid, spec=_content(spec, wanted)))
+    return actions
+
+
+def _obsolete(
+    found: NodeObject, pod: AgentPod | None, machines: Mapping[str, Machine | None], spec: ConfigSpec
+) -> str | None:
+    if found.node not in machines:
+        return None
+    machine = machines[found.node]
+    if machine is None:
+        return "its node is gone"
+    if machine.uid != found.node_uid:
+        return "another node has its name"
+    if not living(pod) and not matching.matches(machine, spec):
+        return "its node is no longer selected"
+    return None
+
+
+def _create(config: Config, spec: ConfigSpec, machine: Machine, wanted: str) -> CreateNode:
+    name = names.node_device_plugin_name(config.name, machine.name)
+    return CreateNode(
+        name=name,
+        body={
+            "apiVersion": group.API_VERSION,
+            "kind": group.NODE_KIND,
+            "metadata": {
+                "name": name,
+                "labels": daemonset.labels(config.name),
+                "ownerReferences": [daemonset.owner(config)],
+            },
+            "spec": {
+                "configName": config.name,
+                "configUID": config.uid,
+                "nodeName": machine.name,
+                "nodeUID": machine.uid,
+                **_content(spec, wanted),
+            },
+        },
+    )
+
+
+def _content(spec: ConfigSpec, wanted: str) -> dict[str, Any]:
+    return {"revision": wanted, "resources": revision.written(spec.resources)}
+
+
+def removed(actions: Iterable[Action]) -> frozenset[str]:
+    """Names of the NodeDevicePlugins that go."""
+    return frozenset(action.name for action in actions if isinstance(action, DeleteNode))

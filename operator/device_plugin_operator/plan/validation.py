@@ -1,0 +1,18 @@
+"""What makes a spec unusable although the API server took it: an older CRD without our rules, say."""
+
+from device_plugin_api.config import ConfigSpec
+from device_plugin_api.names import resource_name_error
+
+
+def error(spec: ConfigSpec) -> str | None:
+    """Why agents cannot be given this, or None. Paths and devices are judged on the node, by the agent."""
+    names = [resource.name for resource in spec.resources]
+    for index, resource in enumerate(spec.resources):
+        if wrong := resource_name_error(resource.name):
+            return f"spec.resources[{index}].name {resource.name!r} {wrong}"
+        if names.count(resource.name) > 1:
+            return f"spec.resources[{index}].name {resource.name!r} is there twice"
+        source = resource.source
+        if sum(member is not None for member in (source.paths, source.simulated)) != 1:
+            return f"spec.resources[{index}].source must have exactly one member: paths or simulated"
+    return None

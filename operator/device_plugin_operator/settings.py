@@ -1,0 +1,69 @@
+"""What the operator is told at its start: each setting is a flag, and the variable named beside it is its default."""
+
+import argparse
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+_TRUE, _FALSE = ("true", "1", "yes"), ("false", "0", "no", "")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Everything that is fixed for the life of one operator process."""
+
+    agent_image: str
+    agent_image_pull_policy: str = "IfNotPresent"
+    agents_namespace: str = "device-plugin-agents"
+    agent_service_account: str = "device-plugin-agent"
+    kubelet_root: str = "/var/lib/kubelet"
+    allow_block_devices: bool = False
+    allow_memory_devices: bool = False
+    http_port: int = 8080
+    log_level: str = "info"
+    kubeconfig: str | None = None
+
+
+def parse(argv: Sequence[str], environ: Mapping[str, str] = os.environ) -> Settings:
+    """Settings from flags and environment; ends the process with a usage message when they are wrong."""
+    parser = argparse.ArgumentParser(
+        prog="device-plugin-operator",
+        description="Turns DevicePluginConfigs into agents on nodes, and what the agents report into one status.",
+        epilog="Each flag's default comes from the variable DEVICE_PLUGIN_<FLAG>, such as DEVICE_PLUGIN_AGENT_IMAGE.",
+    )
+
+    def flag(name: str, default: str, text: str, **more: Any) -> None:
+        value = environ.get("DEVICE_PLUGIN_" + name.upper().replace("-", "_"), default)
+        parser.add_argument(f"--{name}", default=value, help=f"{text} (default: {default or 'none'})", **more)
+
+    flag("agent-image", "", "the agents' image; required")
+    flag("agent-image-pull-policy", "IfNotPresent", "as in a pod", choices=("Always", "IfNotPresent", "Never"))
+    flag("agents-namespace", "device-plugin-agents", "where agents run")
+    flag("agent-service-account", "device-plugin-agent", "ServiceAccount of agents, in that namespace")
+    flag("kubelet-root", "/var/lib/kubelet", "the kubelets' root directory; device-plugins does not follow it")
+    flag("http-port", "8080", "port of /healthz and /readyz; 0 takes any")
+    flag("log-level", "info", "how much is logged", choices=("debug", "info", "warning", "error"))
+    flag("kubeconfig", environ.get("KUBECONFIG", ""), "how to reach the cluster from outside of it")
+    for name, text in (
+        ("allow-block-devices", "let agents offer block devices that a config selects"),
+        ("allow-memory-devices", "let agents offer /dev/mem, /dev/kmem and /dev/port"),
+    ):
+        # Without a value it means true, as everywhere in Kubernetes.
+        flag(name, "false", text, nargs="?", const="true")
+    values = vars(parser.parse_args(argv))
+    for name in ("allow_block_devices", "allow_memory_devices"):
+        text = values[name].lower()
+        if text not in _TRUE + _FALSE:
+            parser.error(f"--{name.replace('_', '-')} must be true or false, not {values[name]!r}")
+        values[name] = text in _TRUE
+    if not values["agent_image"]:
+        parser.error("--agent-image is needed: give it, or set DEVICE_PLUGIN_AGENT_IMAGE")
+    if not values["http_port"].isdecimal() or int(values["http_port"]) > 65535:
+        parser.error(f"--http-port must be a port, not {values['http_port']!r}")
+    if not values["kubelet_root"].startswith("/"):
+        parser.error(f"--kubelet-root must be an absolute path, not {values['kubelet_root']!r}")
+    values["kubelet_root"] = values["kubelet_root"].rstrip("/")
+    values["http_port"] = int(values["http_port"])
+    values["kubeconfig"] = values["kubeconfig"] or None
+    return Settings(**values)

@@ -1,0 +1,77 @@
+"""Events of configs and DaemonSets in, keys out. The only file that knows kopf, and all that kopf does for us.
+
+Kopf's other handlers keep their state in annotations and finalizers of the objects: none of them is used.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import kopf
+
+from device_plugin_api import group
+from device_plugin_api.group import CONFIG_LABEL
+from device_plugin_operator.client import Client
+from device_plugin_operator.plan.daemonset import AGENT
+
+_TOKEN_LIFE = timedelta(minutes=1)
+"""Kubelets write a new token into the pod long before the old one ends; it is read as often as our own client does."""
+
+
+def _settings() -> kopf.OperatorSettings:
+    settings = kopf.OperatorSettings()
+    settings.peering.standalone = True
+    settings.scanning.disabled = True  # it would watch all CRDs and namespaces
+    settings.posting.enabled = False
+    # Cut before its first bookmark, a streamed list loses the objects behind the cut for good (measured).
+    settings.watching.initial_streaming = False
+    settings.watching.chunk_size = 500
+    settings.watching.server_timeout = 270
+    settings.watching.label_selectors["apps", "daemonsets"] = f"app.kubernetes.io/name={AGENT}"
+    # Through an upgrade of the control plane we wait; only then the process ends and is started anew.
+    settings.networking.error_backoffs = (1, 1, 2, 3, 5, 8, 13, *([15] * 40))
+    return settings
+
+
+async def watch(
+    client: Client, agents_namespace: str, changed: Callable[[str], None], *, stop: asyncio.Event, ready: asyncio.Event
+) -> None:
+    """Call `changed` with the name of each config that something has happened to, until `stop`. Raises when it fails.
+
+    When it ends, kopf cancels all tasks that were made after its start: make your own before.
+    """
+    registry = kopf.OperatorRegistry()
+
+    @kopf.on.login(registry=registry)
+    async def login(**_: Any) -> kopf.ConnectionInfo:
+        known = await client.credentials()
+        return kopf.ConnectionInfo(
+            server=known.server,
+            ca_path=known.ca_path,
+            certificate_path=known.certificate_path,
+            private_key_path=known.private_key_path,
+            scheme="Bearer" if known.token else None,
+            token=known.token,
+            insecure=known.insecure,
+            trust_env=True,
+            expiration=datetime.now(UTC) + _TOKEN_LIFE if known.token else None,
+        )
+
+    @kopf.on.event(group.GROUP, group.VERSION, group.CONFIG_PLURAL, registry=registry)
+    async def config_changed(name: str, **_: Any) -> None:
+        changed(name)
+
+    @kopf.on.event("apps", "v1", "daemonsets", registry=registry)
+    async def daemonset_changed(labels: Mapping[str, str], **_: Any) -> None:
+        if name := labels.get(CONFIG_LABEL):
+            changed(name)
+
+    await kopf.operator(
+        registry=registry,
+        settings=_settings(),
+        standalone=True,
+        namespaces=[agents_namespace],
+        stop_flag=stop,
+        ready_flag=ready,
+    )
