@@ -106,7 +106,7 @@ class Client:
         namespace: str | None = None,
         subresource: str | None = None,
     ) -> str:
-        """Where objects of this kind are, by the server's own discovery."""
+        """Where objects of this kind are, by the server's own discovery. One without namespace is in `default`."""
         root = f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
         if (api_version, kind) not in self._kinds:
             for found in self.request("GET", root)["resources"]:
@@ -114,8 +114,8 @@ class Client:
                     self._kinds[api_version, found["kind"]] = (found["name"], found["namespaced"])
         plural, namespaced = self._kinds[api_version, kind]
         parts = [root]
-        if namespaced and namespace is not None:
-            parts += ["namespaces", namespace]
+        if namespaced and (namespace is not None or name is not None):
+            parts += ["namespaces", namespace or "default"]
         parts.append(plural)
         if name is not None:
             parts.append(quote(name))
@@ -124,7 +124,7 @@ class Client:
         return "/".join(parts)
 
     def _path_of(self, item: Json, name: str | None, subresource: str | None) -> str:
-        namespace = item["metadata"].get("namespace", "default")
+        namespace = item.get("metadata", {}).get("namespace", "default")
         return self.path(item["apiVersion"], item["kind"], name, namespace=namespace, subresource=subresource)
 
     def create(self, item: Json, *, dry_run: bool = False, field_validation: str = "Strict") -> Json:

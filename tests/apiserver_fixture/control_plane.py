@@ -21,6 +21,7 @@ CONTROLLERS = (
     "garbage-collector-controller",
     "namespace-controller",
     "serviceaccount-controller",
+    "validatingadmissionpolicy-status-controller",
 )
 """What start_controllers() runs unless told otherwise."""
 

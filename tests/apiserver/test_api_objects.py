@@ -1,0 +1,701 @@
+"""What the API server takes and refuses, in its own words. All are dry runs: nothing stays behind."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from apiserver.objects import (
+    API_VERSION,
+    CONFIG,
+    NODE,
+    Json,
+    allocating,
+    config,
+    including,
+    largest_config,
+    node_object,
+    of,
+    resource,
+    selecting,
+)
+from apiserver_fixture import ApiError, Client
+from device_plugin_api import crd
+from device_plugin_api.hostpaths import mount_error
+from device_plugin_api.names import node_device_plugin_name, resource_name_error
+
+FIRST = "spec.resources[0]"
+INCLUDE = f"{FIRST}.source.paths.include"
+AFFINITY = "spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms"
+
+
+def bad(sentence: str, item: Json, field: str, allowed: str) -> Any:
+    return pytest.param(item, field, allowed, id=sentence)
+
+
+def good(sentence: str, item: Json) -> Any:
+    return pytest.param(item, id=sentence)
+
+
+def env(name: str, value: str = "x") -> Json:
+    return allocating(env=[{"name": name, "value": value}])
+
+
+def mount(host_path: str = "/opt/vendor", container_path: str = "/vendor", **more: Any) -> Json:
+    return allocating(mounts=[{"hostPath": host_path, "containerPath": container_path} | more])
+
+
+def health(**members: Any) -> Json:
+    return of(health=members)
+
+
+def quantities(**members: Any) -> Json:
+    return config(agent={"resources": members})
+
+
+BAD_NAMES = [
+    bad("a name over 45 characters", config("c" * 46), "metadata.name", "at most 45 characters"),
+    bad("a name with a dot", config("cameras.front"), "metadata.name", "must be a DNS label"),
+    bad("a resource without domain", of(name="camera"), f"{FIRST}.name", "must be <domain>/<name>"),
+    bad("a resource with two slashes", of(name="example.com/a/b"), f"{FIRST}.name", "must be <domain>/<name>"),
+    bad("a resource of Kubernetes", of(name="kubernetes.io/camera"), f"{FIRST}.name", "kubernetes.io domain"),
+    bad("a resource below Kubernetes", of(name="a.kubernetes.io/camera"), f"{FIRST}.name", "kubernetes.io domain"),
+    bad("a resource of a quota", of(name="requests.a.com/camera"), f"{FIRST}.name", "must not start with 'requests.'"),
+    bad("a domain with capitals", of(name="Example.com/camera"), f"{FIRST}.name", "lower-case DNS name"),
+    bad("a domain over 244 characters", of(name="d" * 245 + "/camera"), f"{FIRST}.name", "at most 244 characters"),
+    bad("a resource over 63 characters", of(name="example.com/" + "n" * 64), f"{FIRST}.name", "at most 63 letters"),
+    bad("a resource ending in a dash", of(name="example.com/camera-"), f"{FIRST}.name", "letter or digit at both ends"),
+    bad("a resource of 2 characters", of(name="a/"), f"{FIRST}.name", "at least 3 chars long"),
+    bad("a resource over 308 characters", of(name="d" * 244 + "/" + "n" * 64), f"{FIRST}.name", "than 308"),
+    bad("the same resource twice", config(resources=[resource(), resource()]), "spec.resources[1]", "Duplicate value"),
+]
+
+BAD_SOURCES = [
+    bad("a source of no kind", of(source={}), f"{FIRST}.source", "exactly one source must be given"),
+    bad(
+        "a source of two kinds",
+        of(source={"paths": {"include": ["/dev/video*"]}, "simulated": {"count": 1}}),
+        f"{FIRST}.source",
+        "exactly one source must be given: paths or simulated",
+    ),
+    bad("a resource without source", config(resources=[{"name": "a.com/b"}]), f"{FIRST}.source", "Required value"),
+    bad("no globs", including(), INCLUDE, "should have at least 1 items"),
+    bad("33 globs", including(*(f"/dev/{i}" for i in range(33))), INCLUDE, "must have at most 32 items"),
+    bad("a relative path", including("video0"), f"{INCLUDE}[0]", "must be an absolute path below /dev"),
+    bad("a path outside /dev", including("/etc/passwd"), f"{INCLUDE}[0]", "must be an absolute path below /dev"),
+    bad("a path beside /dev", including("/devices/a"), f"{INCLUDE}[0]", "must be an absolute path below /dev"),
+    bad("/dev itself", including("/dev/"), f"{INCLUDE}[0]", "must be an absolute path below /dev"),
+    bad("an empty part", including("/dev//video0"), f"{INCLUDE}[0]", "without empty parts"),
+    bad("a control character", including("/dev/video\t0"), f"{INCLUDE}[0]", "must be an absolute path below /dev"),
+    bad("an unprintable space", including("/dev/video\u00a00"), f"{INCLUDE}[0]", "must be an absolute path below /dev"),
+    bad("a way out by ..", including("/dev/a", "/dev/../etc/shadow"), f"{INCLUDE}[1]", "must not contain '.' or '..'"),
+    bad("a dot as a part", including("/dev/./video0"), f"{INCLUDE}[0]", "must not contain '.' or '..'"),
+    bad("a .. at the end", including("/dev/dri/.."), f"{INCLUDE}[0]", "must not contain '.' or '..'"),
+    bad("a double star", including("/dev/**/render*"), f"{INCLUDE}[0]", "'**' is not supported: name each level"),
+    bad("an unclosed set", including("/dev/video[0-9"), f"{INCLUDE}[0]", "a set of characters is written [abc]"),
+    bad("an unopened set", including("/dev/video0-9]"), f"{INCLUDE}[0]", "a set of characters is written [abc]"),
+    bad("an empty set", including("/dev/video[]"), f"{INCLUDE}[0]", "a set of characters is written [abc]"),
+    bad("a set over two levels", including("/dev/[a/b]"), f"{INCLUDE}[0]", "without '/'"),
+    bad("a glob over 256 characters", including("/dev/" + "a" * 252), f"{INCLUDE}[0]", "may not be more than 256"),
+    bad(
+        "an exclude outside /dev",
+        of(source={"paths": {"include": ["/dev/a*"], "exclude": ["a9"]}}),
+        f"{FIRST}.source.paths.exclude[0]",
+        "must be an absolute path below /dev",
+    ),
+    bad(
+        "33 excludes",
+        of(source={"paths": {"include": ["/dev/a*"], "exclude": [f"/dev/a{i}" for i in range(33)]}}),
+        f"{FIRST}.source.paths.exclude",
+        "must have at most 32 items",
+    ),
+    bad(
+        "a negative number of simulated devices",
+        of(source={"simulated": {"count": -1}}),
+        f"{FIRST}.source.simulated.count",
+        "greater than or equal to 0",
+    ),
+    bad(
+        "10001 simulated devices",
+        of(source={"simulated": {"count": 10001}}),
+        f"{FIRST}.source.simulated.count",
+        "less than or equal to 10000",
+    ),
+    bad("simulated, but how many", of(source={"simulated": {}}), f"{FIRST}.source.simulated.count", "Required value"),
+    bad(
+        "nine simulated NUMA nodes",
+        of(source={"simulated": {"count": 1, "numaNodes": 9}}),
+        f"{FIRST}.source.simulated.numaNodes",
+        "less than or equal to 8",
+    ),
+]
+
+ALLOCATION = f"{FIRST}.allocation"
+PATH = f"{ALLOCATION}.containerPath"
+ENV = f"{ALLOCATION}.env[0]"
+MOUNT = f"{ALLOCATION}.mounts[0]"
+KNOWN = "known are $(DEVICE_ID), $(DEVICE_IDS), $(DEVICE_PATH), $(DEVICE_PATHS)"
+
+BAD_ALLOCATIONS = [
+    bad("mknod", allocating(permissions="rwm"), f"{ALLOCATION}.permissions", "than 2"),
+    bad("permissions that are none", allocating(permissions="x"), f"{ALLOCATION}.permissions", '"r", "w", "rw"'),
+    bad("a container path outside /dev", allocating(containerPath="/tmp/$(INDEX)"), PATH, "absolute path below /dev"),
+    bad("a container path with ..", allocating(containerPath="/dev/../$(INDEX)"), PATH, "must not contain '.' or '..'"),
+    bad("one container path for all", allocating(containerPath="/dev/camera"), PATH, "must contain $(INDEX) or"),
+    bad(
+        "a container path by another variable",
+        allocating(containerPath="/dev/$(INDEX)$(DEVICE_PATH)"),
+        PATH,
+        "may only use the variables $(INDEX) and $(DEVICE_ID)",
+    ),
+    bad("a container path with an unclosed variable", allocating(containerPath="/dev/$(INDEX)$(INDEX"), PATH, "only"),
+    bad("a container path over 256", allocating(containerPath="/dev/$(INDEX)" + "a" * 244), PATH, "than 256"),
+    bad("a variable that starts with a digit", env("1ST"), f"{ENV}.name", "not starting with a digit"),
+    bad("a variable with a dash", env("MY-CAMERA"), f"{ENV}.name", "must be letters, digits and '_'"),
+    bad("a variable without name", env(""), f"{ENV}.name", "at least 1 chars long"),
+    bad("a variable over 128 characters", env("V" * 129), f"{ENV}.name", "may not be more than 128"),
+    bad("a preloaded library", env("LD_PRELOAD"), f"{ENV}.name", "must not steer how programs are loaded"),
+    bad("another PATH", env("PATH"), f"{ENV}.name", "must not steer how programs are loaded"),
+    bad("another ENV", env("BASH_ENV"), f"{ENV}.name", "must not steer how programs are loaded"),
+    bad("a value with an unknown variable", env("A", "$(DEVICE)"), f"{ENV}.value", KNOWN),
+    bad("a value with INDEX", env("A", "$(INDEX)"), f"{ENV}.value", KNOWN),
+    bad("an unknown variable behind a dollar", env("A", "$$(NODE)"), f"{ENV}.value", KNOWN),
+    bad("an unknown variable behind a known one", env("A", "$(DEVICE_ID)$(NODE)"), f"{ENV}.value", KNOWN),
+    bad("an unclosed variable", env("A", "$(DEVICE_ID"), f"{ENV}.value", "unclosed $("),
+    bad("a value over 1024 characters", env("A", "a" * 1025), f"{ENV}.value", "may not be more than 1024"),
+    bad("a variable without value", allocating(env=[{"name": "A"}]), f"{ENV}.value", "Required value"),
+    bad(
+        "the same variable twice",
+        allocating(env=[{"name": "A", "value": "1"}, {"name": "A", "value": "2"}]),
+        f"{ALLOCATION}.env[1]",
+        "Duplicate value",
+    ),
+    bad(
+        "17 variables",
+        allocating(env=[{"name": f"A{i}", "value": ""} for i in range(17)]),
+        f"{ALLOCATION}.env",
+        "must have at most 16 items",
+    ),
+    bad("a mount of /etc", mount("/etc"), f"{MOUNT}.hostPath", "must be in one of /opt, /srv, /usr/share, /usr/local"),
+    bad("a mount beside /opt", mount("/optional"), f"{MOUNT}.hostPath", "must be in one of /opt, /srv"),
+    bad("a mount of the root", mount("/"), f"{MOUNT}.hostPath", "must be an absolute path without '.', '..' or empty"),
+    bad("a mount by ..", mount("/opt/../etc"), f"{MOUNT}.hostPath", "must be an absolute path without '.', '..'"),
+    bad("a mount ending in a slash", mount("/opt/"), f"{MOUNT}.hostPath", "or empty parts"),
+    bad("a relative mount", mount("opt"), f"{MOUNT}.hostPath", "must be an absolute path"),
+    bad("a mount over 256 characters", mount("/opt/" + "a" * 252), f"{MOUNT}.hostPath", "may not be more than 256"),
+    bad("a writable mount of /opt", mount("/opt/a", readOnly=False), MOUNT, "only in /srv, /run/deviceplugins.dev"),
+    bad("a mount onto /dev", mount(container_path="/dev/a"), f"{MOUNT}.containerPath", "not be in /dev, /proc or /sys"),
+    bad("a mount onto /proc", mount(container_path="/proc"), f"{MOUNT}.containerPath", "not be in /dev, /proc or /sys"),
+    bad("a mount onto /sys", mount(container_path="/sys/a"), f"{MOUNT}.containerPath", "not be in /dev, /proc or /sys"),
+    bad("a mount onto the root", mount(container_path="/"), f"{MOUNT}.containerPath", "must be an absolute path"),
+    bad("a mount onto ..", mount(container_path="/a/../b"), f"{MOUNT}.containerPath", "must be an absolute path"),
+    bad(
+        "two mounts onto one path",
+        allocating(mounts=[{"hostPath": "/opt", "containerPath": "/a"}, {"hostPath": "/srv", "containerPath": "/a"}]),
+        f"{ALLOCATION}.mounts[1]",
+        "Duplicate value",
+    ),
+    bad(
+        "17 mounts",
+        allocating(mounts=[{"hostPath": "/opt", "containerPath": f"/a{i}"} for i in range(17)]),
+        f"{ALLOCATION}.mounts",
+        "must have at most 16 items",
+    ),
+    bad(
+        "an annotation with a bad key",
+        allocating(annotations={"-lens": "x"}),
+        f"{ALLOCATION}.annotations",
+        "each key must be a qualified name",
+    ),
+    bad(
+        "an annotation of a domain with an empty label",
+        allocating(annotations={"a..b/lens": "x"}),
+        f"{ALLOCATION}.annotations",
+        "each key must be a qualified name",
+    ),
+    bad(
+        "an annotation of a domain over 253 characters",
+        allocating(annotations={"d" * 254 + "/a": "x"}),
+        f"{ALLOCATION}.annotations",
+        "each key must be a qualified name",
+    ),
+    *(
+        bad(
+            f"an annotation {key}",
+            allocating(annotations={key: "x"}),
+            f"{ALLOCATION}.annotations",
+            "keys of Kubernetes and of container runtimes are refused",
+        )
+        for key in (
+            "kubernetes.io/a",
+            "cdi.k8s.io/a",
+            "io.kubernetes.cri-o.userns-mode",
+            "containerd.io/a",
+            "io.containerd.a",
+            "org.crio.io/a",
+            "run.oci.keep_original_groups",
+            "io.katacontainers.config.a",
+        )
+    ),
+    bad(
+        "an annotation over 1024 characters",
+        allocating(annotations={"lens": "a" * 1025}),
+        f"{ALLOCATION}.annotations.lens",
+        "may not be more than 1024",
+    ),
+    bad(
+        "an annotation with an unknown variable",
+        allocating(annotations={"lens": "$(LENS)"}),
+        f"{ALLOCATION}.annotations[lens]",
+        KNOWN,
+    ),
+    bad(
+        "17 annotations",
+        allocating(annotations={f"a{i}": "" for i in range(17)}),
+        f"{ALLOCATION}.annotations",
+        "must have at most 16 items",
+    ),
+]
+
+HEALTH = f"{FIRST}.health"
+
+BAD_HEALTH = [
+    bad("an unknown probe", health(probes=[{"type": "Ping"}]), f"{HEALTH}.probes[0].type", '"Exists"'),
+    bad("no probes", health(probes=[]), f"{HEALTH}.probes", "should have at least 1 items"),
+    bad("the same probe twice", health(probes=[{"type": "Exists"}] * 2), f"{HEALTH}.probes[1]", "Duplicate value"),
+    bad("a period of 0", health(periodSeconds=0), f"{HEALTH}.periodSeconds", "greater than or equal to 1"),
+    bad("a period over an hour", health(periodSeconds=3601), f"{HEALTH}.periodSeconds", "less than or equal to 3600"),
+    bad("half a second", health(periodSeconds=0.5), f"{HEALTH}.periodSeconds", "must be of type integer"),
+    bad("no failures", health(failureThreshold=0), f"{HEALTH}.failureThreshold", "greater than or equal to 1"),
+    bad("101 failures", health(failureThreshold=101), f"{HEALTH}.failureThreshold", "less than or equal to 100"),
+    bad("no successes", health(successThreshold=0), f"{HEALTH}.successThreshold", "greater than or equal to 1"),
+    bad("101 successes", health(successThreshold=101), f"{HEALTH}.successThreshold", "less than or equal to 100"),
+]
+
+EXPRESSION = f"{AFFINITY}[0].matchExpressions"
+FIELDS = f"{AFFINITY}[0].matchFields"
+
+
+def expression(**members: Any) -> Json:
+    return selecting(matchExpressions=[{"key": "cameras"} | members])
+
+
+def field(**members: Any) -> Json:
+    return selecting(matchFields=[{"key": "metadata.name", "operator": "In", "values": ["worker-1"]} | members])
+
+
+def tolerating(**members: Any) -> Json:
+    return config(tolerations=[members])
+
+
+BAD_PLACEMENT = [
+    bad("a label with a bad key", config(nodeSelector={"a b": "c"}), "spec.nodeSelector", "must be a label name"),
+    bad("a label with a bad value", config(nodeSelector={"a": "b c"}), "spec.nodeSelector", "must be a label value"),
+    bad("a label over 63 characters", config(nodeSelector={"a": "v" * 64}), "spec.nodeSelector.a", "more than 63"),
+    bad("17 labels", config(nodeSelector={f"a{i}": "" for i in range(17)}), "spec.nodeSelector", "at most 16 items"),
+    bad("an operator that is none", expression(operator="Has"), f"{EXPRESSION}[0].operator", '"In", "NotIn", "Exists"'),
+    bad("In without values", expression(operator="In"), f"{EXPRESSION}[0]", "values must be given"),
+    bad("Exists with values", expression(operator="Exists", values=["a"]), f"{EXPRESSION}[0]", "must be left out"),
+    bad("Gt with a word", expression(operator="Gt", values=["a"]), f"{EXPRESSION}[0]", "values must be one integer"),
+    bad("Lt with two values", expression(operator="Lt", values=["1", "2"]), f"{EXPRESSION}[0]", "must be one integer"),
+    bad("a bad label in affinity", expression(key="a b", operator="Exists"), f"{EXPRESSION}[0].key", "a label name"),
+    bad("an unknown field", field(key="spec.x"), FIELDS, "only the field metadata.name can be compared"),
+    bad("a field by Exists", field(operator="Exists", values=[]), FIELDS, "by operator: In or NotIn with one value"),
+    bad("a field with two values", field(values=["a", "b"]), FIELDS, "by operator: In or NotIn with one value"),
+    bad(
+        "affinity without terms",
+        config(
+            affinity={"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": []}}}
+        ),
+        AFFINITY,
+        "should have at least 1 items",
+    ),
+    bad("an empty toleration", tolerating(), "spec.tolerations[0]", "key may be empty only with operator: Exists"),
+    bad("a bad taint", tolerating(key="a b"), "spec.tolerations[0]", "key must be the name of a taint"),
+    bad(
+        "Exists with a value",
+        tolerating(key="a", operator="Exists", value="b"),
+        "spec.tolerations[0]",
+        "value must be left out with operator: Exists",
+    ),
+    bad("a bad taint value", tolerating(key="a", value="b c"), "spec.tolerations[0]", "value must be at most 63"),
+    bad("a toleration by In", tolerating(key="a", operator="In"), "spec.tolerations[0].operator", '"Exists", "Equal"'),
+    bad("an unknown effect", tolerating(key="a", effect="Never"), "spec.tolerations[0].effect", '"NoSchedule"'),
+    bad(
+        "seconds without NoExecute",
+        tolerating(key="a", effect="NoSchedule", tolerationSeconds=5),
+        "spec.tolerations[0]",
+        "tolerationSeconds may be given only with effect: NoExecute",
+    ),
+    bad(
+        "seconds below 0",
+        tolerating(key="a", effect="NoExecute", tolerationSeconds=-1),
+        "spec.tolerations[0].tolerationSeconds",
+        "greater than or equal to 0",
+    ),
+    bad("33 tolerations", config(tolerations=[{"key": "a"}] * 33), "spec.tolerations", "at most 32 items"),
+]
+
+BAD_SPECS = [
+    bad("no spec", {"apiVersion": API_VERSION, "kind": CONFIG, "metadata": {"name": "a"}}, "spec", "Required value"),
+    bad("no resources", config(resources=[]), "spec.resources", "should have at least 1 items"),
+    bad(
+        "17 resources",
+        config(resources=[resource(f"example.com/a{i}") for i in range(17)]),
+        "spec.resources",
+        "must have at most 16 items",
+    ),
+    bad(
+        "an unknown log level", config(agent={"logLevel": "loud"}), "spec.agent.logLevel", '"debug", "info", "warning"'
+    ),
+    bad(
+        "a priority class with capitals",
+        config(agent={"priorityClassName": "High"}),
+        "spec.agent.priorityClassName",
+        "must be the name of a PriorityClass",
+    ),
+    bad(
+        "no priority class", config(agent={"priorityClassName": ""}), "spec.agent.priorityClassName", "at least 1 chars"
+    ),
+    bad(
+        "memory in words",
+        quantities(limits={"memory": "much"}),
+        "spec.agent.resources.limits.memory",
+        "must be a quantity of at least 0, such as 50m or 64Mi",
+    ),
+    bad(
+        "less CPU than none",
+        quantities(requests={"cpu": -1}),
+        "spec.agent.resources.requests.cpu",
+        "must be a quantity of at least 0",
+    ),
+    bad(
+        "more CPU reserved than allowed",
+        quantities(requests={"cpu": "2"}, limits={"cpu": "1500m"}),
+        "spec.agent.resources",
+        "requests.cpu (defaults count) must not exceed limits.cpu",
+    ),
+    bad(
+        "less memory allowed than is reserved by default",
+        quantities(limits={"memory": "32Mi"}),
+        "spec.agent.resources",
+        "requests.memory (defaults count) must not exceed limits.memory",
+    ),
+]
+
+BAD_NODE_OBJECTS = [
+    bad(
+        "a node object named otherwise", node_object("a.worker-1"), "metadata.name", "<spec.configName>.<spec.nodeName>"
+    ),
+    bad(
+        "a node object with a bad resource", node_object(resources=[resource("a")]), f"{FIRST}.name", "at least 3 chars"
+    ),
+    bad(
+        "a node object with a resource of Kubernetes",
+        node_object(resources=[resource("kubernetes.io/a")]),
+        f"{FIRST}.name",
+        "kubernetes.io domain",
+    ),
+    bad("a node object without resources", node_object(resources=[]), "spec.resources", "should have at least 1 items"),
+    *(
+        bad(f"a node object without {name}", node_object(without=name), f"spec.{name}", "Required value")
+        for name in ("configName", "configUID", "nodeName", "nodeUID", "revision", "resources")
+    ),
+    *(
+        bad(f"a node object with an empty {name}", node_object(**{name: ""}), f"spec.{name}", "at least 1 chars long")
+        for name in ("configName", "configUID", "nodeName", "nodeUID", "revision")
+    ),
+]
+
+
+BAD = [*BAD_NAMES, *BAD_SOURCES, *BAD_ALLOCATIONS, *BAD_HEALTH, *BAD_PLACEMENT, *BAD_SPECS, *BAD_NODE_OBJECTS]
+
+
+def messages(schema: Any) -> Iterator[str]:
+    """Of every CEL rule below."""
+    for value in schema if isinstance(schema, list) else schema.values():
+        if isinstance(value, list | dict):
+            yield from messages(value)
+    if isinstance(schema, dict) and isinstance(schema.get("x-kubernetes-validations"), list):
+        yield from (rule["message"] for rule in schema["x-kubernetes-validations"])
+
+
+RULES = sorted({message for made in (crd.config_definition(), crd.node_definition()) for message in messages(made)})
+
+
+@pytest.mark.parametrize("message", [message for message in RULES if "immutable" not in message])
+def test_an_object_below_breaks_the_rule(message: str) -> None:
+    assert [case.id for case in BAD if case.values[2] in message]
+
+
+@pytest.mark.parametrize(("item", "field", "allowed"), BAD)
+def test_refused_is(api: Client, item: Json, field: str, allowed: str) -> None:
+    with pytest.raises(ApiError) as refusal:
+        api.create(item, dry_run=True)
+    assert refusal.value.status == 422
+    about_field = [
+        cause["message"]
+        # Rules over the whole object have no field in the server's words: ours name it.
+        for cause in refusal.value.causes
+        if cause["field"] == field or (cause["field"] == "<nil>" and field in cause["message"])
+    ]
+    assert any(allowed in message for message in about_field), refusal.value.message
+    assert field in refusal.value.message
+
+
+GOOD_OBJECTS = [
+    good("a config with what must be there", config()),
+    good("a name of 45 characters", config("c" * 45)),
+    good("a name of one character", config("c")),
+    good("a resource name as long as may be", of(name="d" * 244 + "/" + "n" * 63)),
+    good("a resource of k8s.io", of(name="k8s.io/camera")),
+    good("a resource with capitals and dots", of(name="example.com/Camera_v1.5-hd")),
+    good("two resources", config(resources=[resource(), resource("example.com/microphone")])),
+    good("every wildcard", including("/dev/video?", "/dev/snd/pcm*", "/dev/tty[A-Z][!0]", "/dev/bus/usb/001/*")),
+    good("a name with dots and a space", including("/dev/.hidden", "/dev/a..b", "/dev/a b")),
+    good("everything in /dev", including("/dev/*")),
+    good("excludes", of(source={"paths": {"include": ["/dev/a*"], "exclude": ["/dev/a9", "/dev/mem"]}})),
+    good("simulated devices", of(source={"simulated": {"count": 10000, "numaNodes": 8}})),
+    good("no simulated devices", of(source={"simulated": {"count": 0}})),
+    good("read only", allocating(permissions="r")),
+    good("write only", allocating(permissions="w")),
+    good("a container path by index", allocating(containerPath="/dev/camera$(INDEX)")),
+    good("a container path by ID", allocating(containerPath="/dev/by-id/$(DEVICE_ID)")),
+    good("every variable", env("A", "$(DEVICE_ID),$(DEVICE_IDS),$(DEVICE_PATH),$(DEVICE_PATHS)")),
+    good("dollars that are no variables", env("A", "$HOME costs 5$, $$ or $$$(DEVICE_ID)$")),
+    good("a value of several lines", env("A", "1\n2 $(DEVICE_ID)\n")),
+    good("an empty value", env("_", "")),
+    good("a mount", mount()),
+    good("a whole allowlisted directory", mount("/usr/share")),
+    good("a mount of the firmware", mount("/usr/lib/firmware", "/lib/firmware")),
+    good("a writable mount", mount("/srv/data", readOnly=False)),
+    good("a writable mount of our sockets", mount("/run/deviceplugins.dev/sockets", readOnly=False)),
+    good("annotations", allocating(annotations={"lens": "", "example.com/lens": "wide $(DEVICE_ID)"})),
+    good("slow health", health(periodSeconds=3600, failureThreshold=100, successThreshold=100)),
+    good("quick health", health(periodSeconds=1, failureThreshold=1, successThreshold=1)),
+    good("labels of nodes", config(nodeSelector={"cameras": "true", "example.com/rack": "", "a": "B_1.c"})),
+    good("affinity by label", expression(operator="In", values=["a", "b"])),
+    good("affinity by a number", expression(operator="Gt", values=["-5"])),
+    good("affinity by presence", expression(operator="DoesNotExist")),
+    good("affinity by name", field()),
+    good("a toleration of all", tolerating(operator="Exists")),
+    good("a toleration of one taint", tolerating(key="example.com/a", value="b", effect="NoSchedule")),
+    good("a toleration for a while", tolerating(key="a", effect="NoExecute", tolerationSeconds=30)),
+    good("quantities in every way", quantities(requests={"cpu": 1, "memory": "1e6"}, limits={"cpu": "1000m"})),
+    good("as much reserved as allowed", quantities(requests={"memory": "1Gi"}, limits={"memory": 1073741824})),
+    good("no limits", quantities(limits={})),
+    good("another priority class", config(agent={"priorityClassName": "devices.high"})),
+    good("a node object", node_object()),
+    good("a node object of a node with dots", node_object("cameras.a.b", nodeName="a.b")),
+    good(
+        "a node object whose name had to be cut",
+        node_object(node_device_plugin_name("cameras", "n" * 253), nodeName="n" * 253),
+    ),
+]
+
+
+@pytest.mark.parametrize("item", GOOD_OBJECTS)
+def test_accepted_and_kept_as_sent_is(api: Client, item: Json) -> None:
+    created = api.create(item, dry_run=True)
+    assert lost(item["spec"], created["spec"], "spec") == []
+
+
+def lost(sent: Any, kept: Any, path: str) -> list[str]:
+    """Paths of what was sent and is not there."""
+    if isinstance(sent, dict):
+        return [item for key in sent for item in lost(sent[key], kept.get(key), f"{path}.{key}")]
+    if isinstance(sent, list):
+        if len(kept or ()) != len(sent):
+            return [path]
+        return [item for i, (one, other) in enumerate(zip(sent, kept, strict=True)) for item in lost(one, other, path)]
+    return [] if sent == kept else [path]
+
+
+DEFAULT_RESOURCE: Json = {
+    "allocation": {"permissions": "rw"},
+    "health": {"probes": [{"type": "Exists"}], "periodSeconds": 10, "failureThreshold": 3, "successThreshold": 2},
+}
+DEFAULT_AGENT: Json = {
+    "logLevel": "info",
+    "priorityClassName": "system-node-critical",
+    "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory": "128Mi"}},
+}
+
+
+def test_a_config_comes_back_with_the_documented_defaults_and_no_others(api: Client) -> None:
+    created = api.create(config(), dry_run=True)
+    assert created["spec"] == {"resources": [resource() | DEFAULT_RESOURCE], "agent": DEFAULT_AGENT}
+    assert "status" not in created
+
+
+def test_a_node_object_comes_back_with_the_same_defaults_for_its_resources(api: Client) -> None:
+    created = api.create(node_object(), dry_run=True)
+    assert created["spec"]["resources"] == [resource() | DEFAULT_RESOURCE]
+    assert "status" not in created
+
+
+@pytest.mark.parametrize(
+    ("item", "path", "expected"),
+    [
+        pytest.param(
+            of(source={"simulated": {"count": 1}}),
+            ("resources", 0, "source"),
+            {"simulated": {"count": 1, "numaNodes": 0}},
+            id="simulated devices have no topology",
+        ),
+        pytest.param(
+            mount(),
+            ("resources", 0, "allocation", "mounts", 0, "readOnly"),
+            True,
+            id="a mount is read only",
+        ),
+        pytest.param(
+            health(periodSeconds=5),
+            ("resources", 0, "health"),
+            DEFAULT_RESOURCE["health"] | {"periodSeconds": 5},
+            id="health keeps the defaults of what is not given",
+        ),
+        pytest.param(
+            tolerating(key="a"),
+            ("tolerations", 0),
+            {"key": "a", "operator": "Equal"},
+            id="a toleration compares by Equal",
+        ),
+        pytest.param(
+            config(agent={"logLevel": "debug"}),
+            ("agent",),
+            DEFAULT_AGENT | {"logLevel": "debug"},
+            id="the agent keeps the defaults of what is not given",
+        ),
+        pytest.param(
+            quantities(requests={"cpu": "10m"}),
+            ("agent", "resources"),
+            {"requests": {"cpu": "10m"}, "limits": {"memory": "128Mi"}},
+            id="requests replace the default requests as a whole",
+        ),
+    ],
+)
+def test_by_default(api: Client, item: Json, path: tuple[str | int, ...], expected: Any) -> None:
+    found: Any = api.create(item, dry_run=True)["spec"]
+    for step in path:
+        found = found[step]
+    assert found == expected
+
+
+TYPO = of(source={"paths": {"include": ["/dev/video*"], "exlude": ["/dev/video9"]}})
+
+
+def test_a_misspelt_field_is_refused_by_name_as_kubectl_asks_for(api: Client) -> None:
+    with pytest.raises(ApiError, match=r'unknown field "spec\.resources\[0\]\.source\.paths\.exlude"') as refusal:
+        api.create(TYPO, dry_run=True)
+    assert refusal.value.status == 400
+
+
+def test_a_misspelt_field_is_dropped_when_the_client_does_not_ask_for_checks(api: Client) -> None:
+    created = api.create(TYPO, dry_run=True, field_validation="Ignore")
+    assert created["spec"]["resources"][0]["source"] == {"paths": {"include": ["/dev/video*"]}}
+
+
+def test_a_status_sent_with_a_new_object_is_dropped(api: Client) -> None:
+    assert "status" not in api.create(config() | {"status": {"observedGeneration": 1}}, dry_run=True)
+
+
+def test_the_largest_legal_config_is_accepted(api: Client) -> None:
+    item = largest_config()
+    created = api.create(item, dry_run=True)
+    assert lost(item["spec"], created["spec"], "spec") == []
+
+
+def test_the_largest_legal_config_fits_a_node_object_too(api: Client) -> None:
+    api.create(node_object(resources=largest_config()["spec"]["resources"]), dry_run=True)
+
+
+def test_each_fault_is_told_at_once(api: Client) -> None:
+    faulty = config("cameras.front", resources=[resource("camera"), resource("example.com/a", source={})])
+    with pytest.raises(ApiError) as refusal:
+        api.create(faulty, dry_run=True)
+    for field in ("metadata.name", "spec.resources[0].name", "spec.resources[1].source"):
+        assert field in refusal.value.message
+
+
+@pytest.fixture
+def kept_node_object(api: Client) -> Iterator[Json]:
+    yield api.create(node_object("immutable.worker-1", configName="immutable"))
+    api.delete(API_VERSION, NODE, "immutable.worker-1", missing_ok=True)
+
+
+@pytest.mark.parametrize("name", ["configName", "configUID", "nodeName", "nodeUID"])
+def test_of_a_node_object_stays_for_ever(api: Client, kept_node_object: Json, name: str) -> None:
+    with pytest.raises(ApiError) as refusal:
+        api.patch(API_VERSION, NODE, kept_node_object["metadata"]["name"], {"spec": {name: "other"}})
+    assert [cause["message"] for cause in refusal.value.causes if f"{name} is immutable" in cause["message"]]
+
+
+def test_revision_and_resources_of_a_node_object_may_change(api: Client, kept_node_object: Json) -> None:
+    change = {"spec": {"revision": "r2", "resources": [resource("example.com/other")]}}
+    changed = api.patch(API_VERSION, NODE, kept_node_object["metadata"]["name"], change)
+    assert (changed["spec"]["revision"], len(changed["spec"]["resources"])) == ("r2", 1)
+    assert changed["metadata"]["generation"] == 2
+
+
+def test_node_objects_are_found_by_node_and_by_config(api: Client, kept_node_object: Json) -> None:
+    name = kept_node_object["metadata"]["name"]
+    for selector in ("spec.nodeName=worker-1", "spec.configName=immutable"):
+        found = [item["metadata"]["name"] for item in api.list(API_VERSION, NODE, fieldSelector=selector)]
+        assert name in found
+    assert name not in [
+        item["metadata"]["name"] for item in api.list(API_VERSION, NODE, fieldSelector="spec.nodeName=worker-2")
+    ]
+
+
+def refused(api: Client, item: Json) -> bool:
+    try:
+        api.create(item, dry_run=True)
+    except ApiError as error:
+        assert error.status == 422, error
+        return True
+    return False
+
+
+_labels = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,8}[a-z0-9])?", fullmatch=True)
+_ends = st.sampled_from(["a", "b-c", "A", "_", "-", ".", "", "0", "ä", " ", "\n", "n" * 62, "n" * 63, "n" * 64, "a/b"])
+_bad_domains = ["", "requests.a", "A.b", "a..b", "a.", "-a", "a_b", "ä.com", "d" * 245]
+_theirs = ["kubernetes.io", "a.kubernetes.io", "xkubernetes.io"]
+_odd_domains = ["requests", "k8s.io", "kubernetes.io.example.com", "d" * 243, "d" * 244]
+_starts = st.sampled_from(_bad_domains + _theirs + _odd_domains)
+_names = st.one_of(
+    st.builds("{}/{}".format, st.one_of(_labels, _starts), st.one_of(_labels, _ends)),
+    st.builds("{}.{}/{}{}".format, _labels, _starts, _labels, _ends),
+    st.text(alphabet="aA0-_./ \n", min_size=1, max_size=12),
+)
+
+
+def test_the_api_server_and_the_agent_agree_on_resource_names(api: Client) -> None:
+    outcomes = {True: 0, False: 0}
+
+    @settings(max_examples=150, deadline=None, derandomize=True, database=None, phases=[Phase.generate])
+    @given(_names)
+    def agree(name: str) -> None:
+        theirs = refused(api, of(name=name))
+        assert theirs == (resource_name_error(name) is not None), name
+        outcomes[theirs] += 1
+
+    agree()
+    assert min(outcomes.values()) > 20, "the names tried are too much alike"
+
+
+@pytest.mark.parametrize("read_only", [True, False], ids=["read only", "writable"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/opt", "/opt/", "/opt/a", "/opt//a", "/opt/.", "/opt/..", "/opt/.a", "/opt/a b", "/opt/a\n", "/opt/ä"),
+        *("/opt/\u00a0", "/opt/\u200b", "/opt/\u2028", "/optional", "opt", "", "/", "/srv", "/srv/a/b", "/etc", "/usr"),
+        *("/usr/lib", "/usr/lib64", "/usr/libexec", "/usr/local/etc", "/run/deviceplugins.dev/a", "/run/a", "/dev/a"),
+    ],
+    ids=repr,
+)
+def test_the_api_server_and_the_agent_agree_on_mounts(api: Client, path: str, read_only: bool) -> None:
+    theirs = refused(api, mount(path, readOnly=read_only))
+    assert theirs == (mount_error(path, read_only=read_only) is not None)
