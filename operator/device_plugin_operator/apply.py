@@ -13,13 +13,14 @@ from device_plugin_operator import decode_fleet, paths
 from device_plugin_operator.client import APPLY_PATCH, MERGE_PATCH, ApiError, Client, RequestFailed
 from device_plugin_operator.facts import Config
 from device_plugin_operator.fleet import Fleet
-from device_plugin_operator.plan import daemonset
+from device_plugin_operator.plan import daemonset, drift
 from device_plugin_operator.plan.actions import (
     Action,
     ApplyDaemonSet,
     CreateNode,
     DeleteDaemonSet,
     DeleteNode,
+    RepairDaemonSet,
     UpdateNode,
 )
 from device_plugin_operator.settings import Settings
@@ -69,6 +70,8 @@ class Applier:
         match action:
             case ApplyDaemonSet():
                 await self._apply_daemonset(action)
+            case RepairDaemonSet():
+                await self._repair_daemonset(action)
             case DeleteDaemonSet():
                 await self._delete(paths.daemonset(self._namespace, action.name), action.uid)
                 _log.info("Deleted the DaemonSet of an earlier config", extra={"daemonset": action.name})
@@ -83,20 +86,18 @@ class Applier:
 
     async def _apply_daemonset(self, action: ApplyDaemonSet) -> None:
         path = paths.daemonset(self._namespace, action.name)
-        content = await self._client.request(
-            "PATCH", path, params={**_MANAGER, "force": "true"}, body=action.wanted, content_type=APPLY_PATCH
-        )
-        live = msgspec.json.decode(content, type=dict[str, Any])
+        params = {**_MANAGER, "force": "true"}
+        await self._client.request("PATCH", path, params=params, body=action.wanted, content_type=APPLY_PATCH)
         _log.info("Applied the DaemonSet", extra={"daemonset": action.name})
-        if daemonset.settled(live, action.wanted, action.expected):
-            return
-        # Apply leaves alone what others have added. The resourceVersion in it makes sure nobody else wrote meanwhile.
-        repaired = daemonset.repaired(live, action.expected)
-        content = await self._client.request("PUT", path, params=_MANAGER, body=repaired)
+
+    async def _repair_daemonset(self, action: RepairDaemonSet) -> None:
+        """The resourceVersion in the body makes sure that nobody else wrote meanwhile."""
+        path = paths.daemonset(self._namespace, action.name)
+        content = await self._client.request("PUT", path, params=_MANAGER, body=action.body)
         live = msgspec.json.decode(content, type=dict[str, Any])
-        _log.warning("Removed from the DaemonSet what others had added", extra={"daemonset": action.name})
-        if not daemonset.settled(live, action.wanted, action.expected):
+        if not drift.settled(live, action.wanted, action.expected):
             raise NotRepaired(f"DaemonSet {action.name} is still not as wanted: does a webhook change it?")
+        _log.warning("Removed from the DaemonSet what others had added", extra={"daemonset": action.name})
 
     async def _create_node(self, action: CreateNode) -> None:
         try:

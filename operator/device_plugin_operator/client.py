@@ -32,6 +32,10 @@ class RequestFailed(Exception):
     retry_after: float | None = None
 
 
+REFUSALS = frozenset({400, 403, 422})
+"""Answers that will be the same next time. All others are for trying again."""
+
+
 class Unreachable(RequestFailed):
     """No answer: the API server or the network is away."""
 

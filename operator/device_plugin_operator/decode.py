@@ -12,7 +12,7 @@ class Wire(Struct, rename="camel", frozen=True):
     """Base of what stands in JSON."""
 
 
-class Meta(Wire):
+class Meta(Wire, frozen=True):
     """Metadata of any object."""
 
     name: str
@@ -24,7 +24,7 @@ class Meta(Wire):
     labels: dict[str, str] | None = None
 
 
-class Object(Wire):
+class Object(Wire, frozen=True):
     """Any object."""
 
     metadata: Meta
@@ -61,13 +61,13 @@ def config(content: bytes) -> Config:
     )
 
 
-class _Taint(Wire):
+class _Taint(Wire, frozen=True):
     key: str
     effect: str
     value: str = ""
 
 
-class _MachineSpec(Wire):
+class _MachineSpec(Wire, frozen=True):
     taints: tuple[_Taint, ...] = ()
 
 

@@ -13,7 +13,7 @@ from device_plugin_operator.plan import revision
 _HEALTHY, _UNHEALTHY = "Healthy", "Unhealthy"
 
 
-class _Condition(Wire):
+class _Condition(Wire, frozen=True):
     type: str
     status: str
     reason: str = ""
@@ -21,7 +21,7 @@ class _Condition(Wire):
     last_transition_time: str | None = None
 
 
-class _NodeSpec(Wire):
+class _NodeSpec(Wire, frozen=True):
     config_name: str
     node_name: str
     resources: Raw = Raw(b"[]")
@@ -30,7 +30,7 @@ class _NodeSpec(Wire):
     node_uid: str = msgspec.field(name="nodeUID", default="")
 
 
-class _Device(Wire):
+class _Device(Wire, frozen=True):
     id: str
     state: str
     reason: str = ""
@@ -38,14 +38,14 @@ class _Device(Wire):
     last_transition_time: str = ""
 
 
-class _Resource(Wire):
+class _Resource(Wire, frozen=True):
     name: str
     counts: DeviceCounts = DeviceCounts()
     devices: tuple[_Device, ...] = ()
     devices_truncated: bool = False
 
 
-class _NodeStatus(Wire):
+class _NodeStatus(Wire, frozen=True):
     observed_revision: str = ""
     conditions: tuple[_Condition, ...] = ()
     counts: DeviceCounts = DeviceCounts()
@@ -103,46 +103,46 @@ def _troubles(resources: tuple[_Resource, ...]) -> tuple[tuple[Trouble, ...], bo
     return tuple(found[:MAX_PROBLEMS]), total > min(len(found), MAX_PROBLEMS)
 
 
-class _NodeFields(Wire):
+class _NodeFields(Wire, frozen=True):
     key: str
     values: tuple[str, ...] = ()
 
 
-class _Term(Wire):
+class _Term(Wire, frozen=True):
     match_fields: tuple[_NodeFields, ...] = ()
 
 
-class _Required(Wire):
+class _Required(Wire, frozen=True):
     node_selector_terms: tuple[_Term, ...] = ()
 
 
-class _NodeAffinity(Wire):
+class _NodeAffinity(Wire, frozen=True):
     required_during_scheduling_ignored_during_execution: _Required = _Required()
 
 
-class _Affinity(Wire):
+class _Affinity(Wire, frozen=True):
     node_affinity: _NodeAffinity = _NodeAffinity()
 
 
-class _PodSpec(Wire):
+class _PodSpec(Wire, frozen=True):
     node_name: str = ""
     affinity: _Affinity = _Affinity()
 
 
-class _Waiting(Wire):
+class _Waiting(Wire, frozen=True):
     reason: str = ""
     message: str = ""
 
 
-class _ContainerState(Wire):
+class _ContainerState(Wire, frozen=True):
     waiting: _Waiting | None = None
 
 
-class _Container(Wire):
+class _Container(Wire, frozen=True):
     state: _ContainerState = _ContainerState()
 
 
-class _PodStatus(Wire):
+class _PodStatus(Wire, frozen=True):
     phase: str = ""
     reason: str = ""
     message: str = ""

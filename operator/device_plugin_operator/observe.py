@@ -8,7 +8,7 @@ import msgspec
 
 from device_plugin_api import names
 from device_plugin_operator import decode, paths
-from device_plugin_operator.client import ApiError, Client
+from device_plugin_operator.client import REFUSALS, ApiError, Client
 from device_plugin_operator.clock import Clock
 from device_plugin_operator.facts import AgentPod, Config, Daemons, Machine, NodeObject, Snapshot
 from device_plugin_operator.fleet import Fleet
@@ -21,8 +21,6 @@ Json = dict[str, Any]
 
 _PARALLEL = 16
 _NOT_FOUND = 404
-_REFUSALS = frozenset({400, 403, 422})
-"""Answers that will be the same next time: they belong into the status. All others are for trying again."""
 
 
 @dataclass
@@ -113,8 +111,9 @@ class Observer:
             try:
                 memory.expected = (digest, await self._with_defaults(wanted))
             except ApiError as error:
-                if error.status not in _REFUSALS:
+                if error.status not in REFUSALS:
                     raise
+                # It belongs into the status: nobody reads the operator's log first.
                 return Daemons(live=live, wanted=wanted, expected=None, refusal=error.message)
         return Daemons(live=live, wanted=wanted, expected=memory.expected[1], refusal="")
 

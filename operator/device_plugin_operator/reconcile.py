@@ -4,13 +4,13 @@ from dataclasses import replace
 
 from device_plugin_api.config import ConfigStatus
 from device_plugin_operator.apply import Applier, Failure, NotRepaired
-from device_plugin_operator.client import ApiError, Unreachable
+from device_plugin_operator.client import REFUSALS, ApiError, Unreachable
 from device_plugin_operator.clock import Clock
 from device_plugin_operator.events import Recorder
 from device_plugin_operator.facts import Config, Snapshot
 from device_plugin_operator.observe import Observer
 from device_plugin_operator.plan import nodes, status
-from device_plugin_operator.plan.actions import ApplyDaemonSet
+from device_plugin_operator.plan.actions import ApplyDaemonSet, RepairDaemonSet
 from device_plugin_operator.plan.changes import AT_ONCE, changes
 from device_plugin_operator.plan.events import transitions
 from device_plugin_operator.queue import Request, Result, WorkQueue
@@ -95,9 +95,13 @@ class ConfigReconciler:
                 raise failure.error
             if isinstance(failure.error, NotRepaired):
                 self._observer.doubt(snapshot.config.name)
-            elif isinstance(failure.action, ApplyDaemonSet) and snapshot.daemons is not None:
-                refusal = failure.error.message if isinstance(failure.error, ApiError) else str(failure.error)
-                snapshot = replace(snapshot, daemons=replace(snapshot.daemons, refusal=refusal))
+            elif (
+                isinstance(failure.action, ApplyDaemonSet | RepairDaemonSet)
+                and isinstance(failure.error, ApiError)
+                and failure.error.status in REFUSALS
+                and snapshot.daemons is not None
+            ):
+                snapshot = replace(snapshot, daemons=replace(snapshot.daemons, refusal=failure.error.message))
         return snapshot
 
     def _forget(self, request: Request) -> None:

@@ -38,30 +38,30 @@ class Sink(Protocol[T]):
         ...
 
 
-class _ListMeta(Wire):
+class _ListMeta(Wire, frozen=True):
     resource_version: str = ""
     continue_: str = msgspec.field(name="continue", default="")
 
 
-class _Page(Wire):
+class _Page(Wire, frozen=True):
     metadata: _ListMeta
     items: list[Raw] | None = None
 
 
-class _Event(Wire):
+class _Event(Wire, frozen=True):
     type: str
     object: Raw
 
 
-class _Named(Wire):
+class _Named(Wire, frozen=True):
     metadata: Meta
 
 
-class _Marked(Wire):
+class _Marked(Wire, frozen=True):
     metadata: _ListMeta
 
 
-class _Error(Wire):
+class _Error(Wire, frozen=True):
     code: int = 0
     reason: str = ""
     message: str = ""

@@ -67,8 +67,11 @@ async def watch(
         if name := labels.get(CONFIG_LABEL):
             changed(name)
 
+    # Made up by kopf otherwise, from a user name that a container's uid does not have.
+    identity: Any = group.GROUP
     await kopf.operator(
         registry=registry,
+        identity=identity,
         settings=_settings(),
         standalone=True,
         namespaces=[agents_namespace],

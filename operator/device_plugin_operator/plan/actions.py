@@ -8,9 +8,18 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class ApplyDaemonSet:
-    """Apply `wanted`; where the result is then not `expected`, others have added to it: put that right too."""
+    """Apply it, taking over whatever others have set of it."""
 
     name: str
+    wanted: Json
+
+
+@dataclass(frozen=True, kw_only=True)
+class RepairDaemonSet:
+    """Replace one that others have added to: apply would leave that alone. Only if nobody wrote it meanwhile."""
+
+    name: str
+    body: Json
     wanted: Json
     expected: Json
 
@@ -49,4 +58,4 @@ class DeleteNode:
     why: str
 
 
-Action = ApplyDaemonSet | DeleteDaemonSet | CreateNode | UpdateNode | DeleteNode
+Action = ApplyDaemonSet | RepairDaemonSet | DeleteDaemonSet | CreateNode | UpdateNode | DeleteNode

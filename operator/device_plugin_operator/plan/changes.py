@@ -2,8 +2,8 @@
 
 from device_plugin_api import names
 from device_plugin_operator.facts import Config, Snapshot
-from device_plugin_operator.plan import daemonset, nodes
-from device_plugin_operator.plan.actions import Action, ApplyDaemonSet, DeleteDaemonSet
+from device_plugin_operator.plan import drift, nodes
+from device_plugin_operator.plan.actions import Action, ApplyDaemonSet, DeleteDaemonSet, RepairDaemonSet
 
 AT_ONCE = 200
 """Actions of one turn: with 5,000 nodes the status is not to wait for the last of them."""
@@ -28,8 +28,11 @@ def _daemonset(snapshot: Snapshot, config: Config) -> list[Action]:
     if daemons.live is not None:
         if daemons.live["metadata"].get("deletionTimestamp"):
             return []  # the next event tells when it is gone
-        if daemonset.foreign_owner(daemons.live, config):
+        if drift.foreign_owner(daemons.live, config):
             return [DeleteDaemonSet(name=name, uid=daemons.live["metadata"]["uid"])]
-        if daemonset.settled(daemons.live, daemons.wanted, daemons.expected):
+        if drift.settled(daemons.live, daemons.wanted, daemons.expected):
             return []
-    return [ApplyDaemonSet(name=name, wanted=daemons.wanted, expected=daemons.expected)]
+        if drift.added_to(daemons.live, daemons.expected):
+            body = drift.repaired(daemons.live, daemons.wanted, daemons.expected)
+            return [RepairDaemonSet(name=name, body=body, wanted=daemons.wanted, expected=daemons.expected)]
+    return [ApplyDaemonSet(name=name, wanted=daemons.wanted)]

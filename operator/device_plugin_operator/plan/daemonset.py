@@ -1,4 +1,4 @@
-"""The DaemonSet of a config's agents: the whole template, and whether the one that is there is still it.
+"""The DaemonSet of a config's agents: the whole template.
 
 No text of a config becomes a mount, an image, a ServiceAccount or a right of an agent: the tables here are closed.
 """
@@ -19,8 +19,6 @@ Json = dict[str, Any]
 AGENT = "device-plugin-agent"
 MANAGER = "device-plugin-operator"
 _HTTP_PORT = 8081
-_RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
-"""`kubectl rollout restart` writes this into the template. It is a wish of the administrator, not drift."""
 
 
 def owner(config: Config) -> Json:
@@ -181,46 +179,3 @@ def _volumes(settings: Settings) -> tuple[list[Json], list[Json]]:
 def digest(wanted_: Json) -> str:
     """Names a content of `wanted`."""
     return hashlib.sha256(msgspec.json.encode(wanted_, order="sorted")).hexdigest()
-
-
-def settled(live: Json, wanted_: Json, expected: Json) -> bool:
-    """Whether nothing has to be written: all that is ours is as we want it, and nothing was added to it.
-
-    `expected` is the spec with the API server's own defaults. What others put beside ours in the metadata is theirs.
-    """
-    metadata = live["metadata"]
-    ours = wanted_["metadata"]
-    return (
-        _comparable(live["spec"]) == _comparable(expected)
-        and ours["labels"].items() <= metadata.get("labels", {}).items()
-        and all(reference in metadata.get("ownerReferences", []) for reference in ours["ownerReferences"])
-    )
-
-
-def repaired(live: Json, expected: Json) -> Json:
-    """`live` with our spec and nothing beside it, for an update."""
-    spec: Json = msgspec.json.decode(msgspec.json.encode(expected))
-    annotations = live["spec"]["template"].get("metadata", {}).get("annotations", {})
-    if _RESTARTED_AT in annotations:
-        spec["template"]["metadata"]["annotations"] = {_RESTARTED_AT: annotations[_RESTARTED_AT]}
-    return {**live, "spec": spec}
-
-
-def foreign_owner(live: Json, config: Config) -> bool:
-    """Whether it belongs to an earlier config of this name: the garbage collector may not have come to it yet."""
-    return any(
-        reference.get("kind") == group.CONFIG_KIND and reference.get("uid") != config.uid
-        for reference in live["metadata"].get("ownerReferences", [])
-    )
-
-
-def _comparable(value: Any) -> Any:
-    """Without nulls, empty annotations and the time of a wished restart."""
-    if isinstance(value, list):
-        return [_comparable(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    plain = {key: _comparable(item) for key, item in value.items() if item is not None and key != _RESTARTED_AT}
-    if plain.get("annotations") == {}:
-        del plain["annotations"]
-    return plain

@@ -7,7 +7,7 @@ from device_plugin_api.conditions import Condition
 from device_plugin_api.config import ConfigStatus, DeviceCounts
 from device_plugin_operator.clock import timestamp
 from device_plugin_operator.facts import Config, Daemons, NodeObject, Snapshot
-from device_plugin_operator.plan import agents, daemonset, policies, revision, summary
+from device_plugin_operator.plan import agents, drift, policies, revision, summary
 from device_plugin_operator.plan.policies import Verdict, View
 from device_plugin_operator.plan.problems import problems
 
@@ -44,7 +44,7 @@ def in_place(daemons: Daemons | None) -> bool:
         daemons is not None
         and daemons.live is not None
         and daemons.expected is not None
-        and daemonset.settled(daemons.live, daemons.wanted, daemons.expected)
+        and drift.settled(daemons.live, daemons.wanted, daemons.expected)
     )
 
 
