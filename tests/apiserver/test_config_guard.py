@@ -35,9 +35,7 @@ def set_to(api: Client) -> Iterator[SetTo]:
         )
         api.patch(*SETTINGS, change, namespace=NAMESPACE, style="json")
         allowed = (data or {}).get("allowMemoryDevices") == "true"
-        eventually(
-            lambda: (not refusal(api, including("/dev/mem"))) == allowed, f"the policy goes by {data}", within=15
-        )
+        eventually(lambda: (not refusal(api, including("/dev/mem"))) == allowed, f"the policy goes by {data}")
 
     yield change
     change(before)
@@ -96,12 +94,12 @@ def test_without_settings_every_config_is_refused(api: Client) -> None:
     kept = api.get(*SETTINGS, namespace=NAMESPACE)
     api.delete(*SETTINGS, namespace=NAMESPACE)
     try:
-        message = eventually(lambda: refusal(api, config()), "the policy misses its settings", within=15)
+        message = eventually(lambda: refusal(api, config()), "the policy misses its settings")
         assert "device-plugin-config-guard" in message
         assert "no params found" in message
     finally:
         api.create({**kept, "metadata": {"name": SETTINGS[2], "namespace": NAMESPACE}})
-        eventually(lambda: not refusal(api, config()), "the policy has its settings again", within=15)
+        eventually(lambda: not refusal(api, config()), "the policy has its settings again")
 
 
 def test_a_config_from_before_the_setting_was_withdrawn_can_be_labelled_and_mended_but_not_extended(

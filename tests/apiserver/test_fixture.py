@@ -98,4 +98,4 @@ def test_controllers_clean_up_what_an_object_owned(controllers: ControlPlane) ->
         owned = {"name": "fixture-owned", "ownerReferences": [reference]}
         admin.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": owned})
         admin.delete("v1", "ConfigMap", "fixture-owner")
-        eventually(lambda: not admin.find("v1", "ConfigMap", "fixture-owned"), "what it owned is gone", within=20)
+        eventually(lambda: not admin.find("v1", "ConfigMap", "fixture-owned"), "what it owned is gone")

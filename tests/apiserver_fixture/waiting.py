@@ -7,7 +7,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def eventually(look: Callable[[], T], what: str, *, within: float = 10.0, every: float = 0.05) -> T:
+def eventually(look: Callable[[], T], what: str, *, within: float = 20.0, every: float = 0.05) -> T:
     """What `look` returns as soon as that is true; it is asked again and again until then."""
     deadline = time.monotonic() + within
     while True:
