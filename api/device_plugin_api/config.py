@@ -11,6 +11,7 @@ from device_plugin_api.resource import Resource
 from device_plugin_api.schema import ATOMIC, DATE_TIME, DEFAULT_EMPTY, doc, enum, list_map
 
 MAX_PROBLEMS = 100
+MAX_CORDONED = 128
 
 Quantity = Annotated[
     int | str, doc("A Kubernetes quantity, such as 50m or 64Mi.", openapi={"maxLength": 32}, rules=rules.QUANTITY)
@@ -49,6 +50,23 @@ class AgentSettings(Struct, rename="camel", frozen=True, kw_only=True, omit_defa
     ] = "system-node-critical"
 
 
+class Cordon(Struct, rename="camel", frozen=True, kw_only=True):
+    """A device that shall not be handed out."""
+
+    node: Annotated[str, doc("The node it is on.", min_length=1, max_length=253, rules=rules.NODE_NAME)]
+    resource: Annotated[str, doc("Resource name.", min_length=3, max_length=308)]
+    device: Annotated[
+        str,
+        doc(
+            "Device ID, as status.problems and NodeDevicePlugins show it.",
+            min_length=1,
+            max_length=63,
+            rules=rules.DEVICE_ID,
+        ),
+    ]
+    reason: Annotated[str, doc("Why, for people.", min_length=1, max_length=128)]
+
+
 class ConfigSpec(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=True):
     """What shall be offered, and where."""
 
@@ -62,6 +80,14 @@ class ConfigSpec(Struct, rename="camel", frozen=True, kw_only=True, omit_default
         tuple[Resource, ...],
         doc("The resources that agents offer.", min_length=1, max_length=16, openapi=list_map("name")),
     ]
+    cordoned_devices: Annotated[
+        tuple[Cordon, ...],
+        doc(
+            "Devices that are not handed out, whatever their health; containers that have one keep it.",
+            max_length=MAX_CORDONED,
+            openapi=list_map("node", "resource", "device"),
+        ),
+    ] = ()
     agent: Annotated[AgentSettings, doc("How agents run.", openapi=DEFAULT_EMPTY)] = field(
         default_factory=AgentSettings
     )
@@ -82,6 +108,7 @@ class DeviceCounts(Struct, rename="camel", frozen=True, kw_only=True):
     healthy: Annotated[int, doc("Devices that work.", ge=0)] = 0
     unhealthy: Annotated[int, doc("Devices that do not work.", ge=0)] = 0
     unknown: Annotated[int, doc("Devices whose state cannot be known now.", ge=0)] = 0
+    cordoned: Annotated[int, doc("Devices that are not handed out by `cordonedDevices`.", ge=0)] = 0
     allocated: Annotated[int, doc("Devices given to a container.", ge=0)] = 0
 
     def __add__(self, other: "DeviceCounts") -> "DeviceCounts":
@@ -90,6 +117,7 @@ class DeviceCounts(Struct, rename="camel", frozen=True, kw_only=True):
             healthy=self.healthy + other.healthy,
             unhealthy=self.unhealthy + other.unhealthy,
             unknown=self.unknown + other.unknown,
+            cordoned=self.cordoned + other.cordoned,
             allocated=self.allocated + other.allocated,
         )
 
@@ -138,5 +166,5 @@ class ConfigStatus(Struct, rename="camel", frozen=True, kw_only=True, omit_defau
 class DevicePluginConfig(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=True):
     """Offers devices of matching nodes to pods as extended resources."""
 
-    spec: Annotated[ConfigSpec, doc("What shall be offered, and where.")]
+    spec: Annotated[ConfigSpec, doc("What shall be offered, and where.", rules=rules.CONFIG_SPEC)]
     status: Annotated[ConfigStatus, doc("What is offered, and how it is.")] = field(default_factory=ConfigStatus)

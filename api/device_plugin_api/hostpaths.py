@@ -12,6 +12,13 @@ WRITABLE_MOUNTS = ("/srv", "/run/deviceplugins.dev")
 """Data and sockets. Nothing the host executes as root lives here, so a container may write."""
 
 
+SYSFS_ROOTS = ("/sys/block", "/sys/bus", "/sys/class", "/sys/dev", "/sys/devices")
+"""Where hardware is described. The rest of sysfs is about the kernel, and what a probe reads is shown in a status."""
+
+HEARTBEATS = "/run/deviceplugins.dev"
+"""Where those who watch over a device leave its heartbeat files."""
+
+
 def is_clean_absolute(path: str) -> bool:
     """Absolute, without `..`, `.`, empty parts or control characters."""
     parts = path.split("/")

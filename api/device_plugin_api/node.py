@@ -7,7 +7,7 @@ from msgspec import Struct, field
 
 from device_plugin_api import rules
 from device_plugin_api.conditions import Condition
-from device_plugin_api.config import DeviceCounts
+from device_plugin_api.config import MAX_CORDONED, DeviceCounts
 from device_plugin_api.resource import Resource
 from device_plugin_api.schema import ATOMIC, ATOMIC_MAP, DATE_TIME, doc, enum, list_map
 
@@ -20,6 +20,15 @@ class DeviceState(Enum):
     HEALTHY = "Healthy"
     UNHEALTHY = "Unhealthy"
     UNKNOWN = "Unknown"
+    CORDONED = "Cordoned"
+
+
+class CordonedDevice(Struct, rename="camel", frozen=True, kw_only=True):
+    """A device of this node that shall not be handed out."""
+
+    resource: Annotated[str, doc("Resource name.", min_length=3, max_length=308)]
+    device: Annotated[str, doc("Device ID.", min_length=1, max_length=63)]
+    reason: Annotated[str, doc("Why, for people.", min_length=1, max_length=128)]
 
 
 class NodeSpec(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=True):
@@ -35,6 +44,14 @@ class NodeSpec(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=
     resources: Annotated[
         tuple[Resource, ...], doc("What the agent offers.", min_length=1, max_length=16, openapi=list_map("name"))
     ]
+    cordoned_devices: Annotated[
+        tuple[CordonedDevice, ...],
+        doc(
+            "Devices that are not handed out, whatever their health; containers that have one keep it.",
+            max_length=MAX_CORDONED,
+            openapi=list_map("resource", "device"),
+        ),
+    ] = ()
 
 
 class Holder(Struct, rename="camel", frozen=True, kw_only=True):
@@ -51,7 +68,7 @@ class Device(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=Tr
     id: Annotated[str, doc("Its ID, the same over restarts; what the kubelet and podresources call it.", max_length=63)]
     path: Annotated[str, doc("Its node on the host; empty when it has none.", max_length=256)] = ""
     state: Annotated[
-        DeviceState, doc("How it is.", openapi={"maxLength": 16} | enum("Healthy", "Unhealthy", "Unknown"))
+        DeviceState, doc("How it is.", openapi={"maxLength": 16} | enum("Healthy", "Unhealthy", "Unknown", "Cordoned"))
     ]
     reason: Annotated[str, doc("Why, in one word.", max_length=64)]
     message: Annotated[str, doc("Why, for people.", max_length=256)] = ""

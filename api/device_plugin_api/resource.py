@@ -109,35 +109,93 @@ class Allocation(Struct, rename="camel", frozen=True, kw_only=True, omit_default
     ] = {}
 
 
-class Probe(Struct, rename="camel", frozen=True, kw_only=True):
+class Probe(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=True):
     """One look at a device."""
 
     type: Annotated[
-        str, doc("Exists: the device node is there and is what it was.", openapi=enum("Exists"), max_length=32)
+        str,
+        doc(
+            "Exists: the device is there; always looked at, given here or not. SysfsAttribute: an attribute of the "
+            "device in sysfs has a wanted value. HeartbeatFile: somebody touches a file below /run/deviceplugins.dev "
+            "often enough. Link: each network device that belongs to it has a link, looked at every second.",
+            openapi=enum("Exists", "SysfsAttribute", "HeartbeatFile", "Link"),
+            max_length=32,
+        ),
     ]
+    path: Annotated[
+        str,
+        doc(
+            "SysfsAttribute: the attribute's file, relative to the device's directory in sysfs (device/health), or "
+            "absolute (/sys/class/net/eth0/mtu).",
+            min_length=1,
+            max_length=256,
+            rules=rules.SYSFS_PATH,
+        ),
+    ] = ""
+    equals: Annotated[
+        tuple[Annotated[str, doc("A good value, without white space at its ends.", max_length=128)], ...],
+        doc("SysfsAttribute: the value is one of these.", min_length=1, max_length=16, openapi=ATOMIC),
+    ] = ()
+    matches: Annotated[
+        str,
+        doc(
+            "SysfsAttribute: a regular expression that matches the whole value: characters, sets such as [a-z], "
+            "\\d \\w \\s, '|' between alternatives, and up to three of * + ?. It has no groups.",
+            min_length=1,
+            max_length=128,
+            rules=rules.PATTERN,
+        ),
+    ] = ""
+    min: (
+        Annotated[int, doc("SysfsAttribute: the value is a number of at least this.", ge=-(10**15), le=10**15)] | None
+    ) = None
+    max: (
+        Annotated[int, doc("SysfsAttribute: the value is a number of at most this.", ge=-(10**15), le=10**15)] | None
+    ) = None
+    name: Annotated[
+        str,
+        doc(
+            "HeartbeatFile: the file, relative to /run/deviceplugins.dev; $(DEVICE_ID) in it stands for the device.",
+            min_length=1,
+            max_length=128,
+            rules=rules.HEARTBEAT_NAME,
+        ),
+    ] = ""
+    max_age_seconds: (
+        Annotated[int, doc("HeartbeatFile: how old its last modification may be.", ge=1, le=86400)] | None
+    ) = None
 
 
 class Health(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=True):
     """When a device counts as healthy. A device that is gone is told at once, whatever the thresholds."""
 
     probes: Annotated[
-        tuple[Probe, ...],
+        tuple[Annotated[Probe, doc("A probe.", rules=rules.PROBE)], ...],
         doc(
-            "All must be content.",
+            "All must be content: the worst counts, and of equally bad ones the first. Each is counted by itself.",
             min_length=1,
             max_length=8,
-            openapi=list_map("type") | {"default": [{"type": "Exists"}]},
+            openapi=ATOMIC | {"default": [{"type": "Exists"}]},
         ),
     ] = (Probe(type="Exists"),)
     period_seconds: Annotated[
-        int, doc("How often devices are looked at behind the kernel's events, in seconds.", ge=1, le=3600)
+        int,
+        doc(
+            "How often SysfsAttribute and HeartbeatFile look, and how often devices are looked for behind the "
+            "kernel's events, in seconds.",
+            ge=1,
+            le=3600,
+        ),
     ] = 10
     failure_threshold: Annotated[
         int,
-        doc("Looks in a row that failed to see the device's state until Unknown becomes Unhealthy.", ge=1, le=100),
+        doc("Looks of a probe in a row that saw trouble, or nothing, until a device is Unhealthy.", ge=1, le=100),
     ] = 3
     success_threshold: Annotated[
-        int, doc("Good looks in a row, one second apart, until a device is Healthy again.", ge=1, le=100)
+        int,
+        doc(
+            "Good looks of a probe in a row, at least one second apart, until a device is Healthy again.", ge=1, le=100
+        ),
     ] = 2
 
 

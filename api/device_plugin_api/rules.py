@@ -1,6 +1,6 @@
 """The CEL rules of both kinds: what the API server refuses, and what it then says."""
 
-from device_plugin_api import hostpaths
+from device_plugin_api import hostpaths, patterns
 from device_plugin_api.names import MAX_CONFIG_NAME
 from device_plugin_api.schema import rule
 
@@ -10,6 +10,11 @@ TEMPLATE_VARIABLES = ("DEVICE_ID", "DEVICE_IDS", "DEVICE_PATH", "DEVICE_PATHS")
 
 def _cel_strings(values: tuple[str, ...]) -> str:
     return "[" + ", ".join(f"'{value}'" for value in values) + "]"
+
+
+def _raw(pattern: str) -> str:
+    """A pattern as a CEL string without escapes."""
+    return f"r'{pattern}'"
 
 
 def _within(subject: str, roots: tuple[str, ...]) -> str:
@@ -144,6 +149,78 @@ ANNOTATIONS = (
         "self.all(key, !['kubernetes.io', 'k8s.io', 'io.kubernetes', 'containerd.io', 'io.containerd', 'crio.io', "
         "'run.oci', 'io.katacontainers'].exists(owned, key.contains(owned)))",
         "keys of Kubernetes and of container runtimes are refused: they can change how a container is confined",
+    ),
+)
+
+SYSFS_PATH = (
+    rule(
+        f"self.startsWith('/') ? self.{_CLEAN} : ('/' + self).{_CLEAN}",
+        "must be a path without empty parts, such as device/health",
+    ),
+    rule(f"!self.{_NO_DOTS}", "must not contain '.' or '..' as a part of the path"),
+    rule(
+        f"!self.startsWith('/') || {_cel_strings(hostpaths.SYSFS_ROOTS)}.exists(root, self.startsWith(root + '/'))",
+        f"must be relative to the device's directory, or in one of {', '.join(hostpaths.SYSFS_ROOTS)}",
+    ),
+)
+
+HEARTBEAT_NAME = (
+    rule(
+        f"('/' + self).{_CLEAN} && !self.{_NO_DOTS}",
+        f"must be relative to {hostpaths.HEARTBEATS}, without '.', '..' or empty parts",
+    ),
+    rule(_only_variables("DEVICE_ID"), "may only use the variable $(DEVICE_ID)"),
+)
+
+PATTERN = (
+    rule(
+        f"self.matches({_raw(patterns.GRAMMAR)})",
+        "has something that is not allowed here: there are characters, sets such as [a-z], \\d \\w \\s, '|', and "
+        "*, + or ? behind one of them; no groups and no {}",
+    ),
+    rule(f"self.matches({_raw(patterns.REPEATS)})", f"must have at most {patterns.MAX_REPEATS} of * + ?"),
+    # Compiles it; a pattern that is none fails the rule with the server's own words.
+    rule("''.matches(self) in [true, false]", "must be a regular expression"),
+)
+
+_SYSFS_MEMBERS = "has(self.path), has(self.equals), has(self.matches), has(self.min), has(self.max)"
+_HEARTBEAT_MEMBERS = "has(self.name), has(self.maxAgeSeconds)"
+
+PROBE = (
+    rule(
+        f"self.type == 'SysfsAttribute' || ![{_SYSFS_MEMBERS}].exists(given, given)",
+        "path, equals, matches, min and max belong to type: SysfsAttribute",
+    ),
+    rule(
+        f"self.type == 'HeartbeatFile' || ![{_HEARTBEAT_MEMBERS}].exists(given, given)",
+        "name and maxAgeSeconds belong to type: HeartbeatFile",
+    ),
+    rule("self.type != 'SysfsAttribute' || has(self.path)", "path must be given with type: SysfsAttribute"),
+    rule(
+        "self.type != 'SysfsAttribute' || "
+        "[has(self.equals), has(self.matches), has(self.min) || has(self.max)].filter(given, given).size() == 1",
+        "exactly one comparison must be given with type: SysfsAttribute: equals, matches, or min and max",
+    ),
+    rule("!has(self.min) || !has(self.max) || self.min <= self.max", "min must not exceed max"),
+    rule(
+        f"self.type != 'HeartbeatFile' || [{_HEARTBEAT_MEMBERS}].all(given, given)",
+        "name and maxAgeSeconds must be given with type: HeartbeatFile",
+    ),
+)
+
+NODE_NAME = (rule(f"self.matches('^{_DNS_SUBDOMAIN}$')", "must be the name of a node, a lower-case DNS name"),)
+
+DEVICE_ID = (
+    rule(
+        "self.matches('^[A-Za-z0-9][A-Za-z0-9_.:-]*$')", "must be a device's ID, as `kubectl get ndp -o yaml` shows it"
+    ),
+)
+
+CONFIG_SPEC = (
+    rule(
+        "!has(self.cordonedDevices) || "
+        "self.cordonedDevices.all(cordon, self.resources.exists(known, known.name == cordon.resource))",
+        "cordonedDevices must name resources of this config",
     ),
 )
 

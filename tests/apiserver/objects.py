@@ -87,7 +87,25 @@ def largest_config() -> Json:
                     for i in range(16)
                 },
             },
-            "health": {"periodSeconds": 3600, "failureThreshold": 100, "successThreshold": 100},
+            "health": {
+                "probes": [
+                    {"type": "SysfsAttribute", "path": filled("aa", 256, "/a"), "matches": filled("a*b*c*", 128)}
+                    for _ in range(4)
+                ]
+                + [
+                    {
+                        "type": "SysfsAttribute",
+                        "path": filled("/sys/class", 256, "/a"),
+                        "equals": [filled(f"{i}", 128) for i in range(16)],
+                    },
+                    {"type": "HeartbeatFile", "name": filled("", 128, "$(DEVICE_ID)"), "maxAgeSeconds": 86400},
+                    {"type": "Link"},
+                    {"type": "Exists"},
+                ],
+                "periodSeconds": 3600,
+                "failureThreshold": 100,
+                "successThreshold": 100,
+            },
         }
 
     key = f"{filled('d', 253)}/{filled('n', 63)}"
@@ -100,6 +118,15 @@ def largest_config() -> Json:
         affinity={"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}},
         tolerations=[{"key": key, "operator": "Equal", "value": filled("v", 63), "effect": "NoExecute"}] * 32,
         resources=[one(number) for number in range(16)],
+        cordonedDevices=[
+            {
+                "node": filled("n", 253),
+                "resource": one(number % 16)["name"],
+                "device": filled(f"d{number}", 63),
+                "reason": filled("", 128),
+            }
+            for number in range(128)
+        ],
         agent={
             "logLevel": "debug",
             "priorityClassName": filled("p", 253),
