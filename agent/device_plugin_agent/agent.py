@@ -56,6 +56,7 @@ class Agent:
                 host=HostView(
                     dev_root=settings.dev_root,
                     sys_root=settings.sys_root,
+                    heartbeat_dir=settings.heartbeat_dir,
                     allow_block_devices=settings.allow_block_devices,
                     allow_memory_devices=settings.allow_memory_devices,
                 ),

@@ -1,14 +1,15 @@
 """The one table of a resource's devices: discovery, health and use come in, everything else reads it."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
-from device_plugin_agent.health.probes import exists
-from device_plugin_agent.health.tracker import Track, step
+from device_plugin_agent.health.probes import EXISTS, exists
+from device_plugin_agent.health.tracker import Observation, Track, step
+from device_plugin_agent.health.verdict import STEADY, Flaps, restless, shown, worst
 from device_plugin_agent.sources import Candidate, Discovery
 from device_plugin_api.config import DeviceCounts
 from device_plugin_api.node import Device, DeviceState, Holder, SelectionStep
-from device_plugin_api.resource import Health
+from device_plugin_api.resource import Health, Probe
 
 MISSING_RETENTION = 3600.0
 """Seconds that a free device stays listed as missing, so that people can see that, and since when, it is gone."""
@@ -17,13 +18,22 @@ ALLOCATION_GRACE = 30.0
 """Seconds after an Allocate in which the device counts as used although podresources does not name it yet (R8)."""
 
 
-@dataclass(frozen=True, kw_only=True)
+Tracks = Mapping[Probe, Track | None]
+"""A device's probes, Exists first; None for one that has not looked yet."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Entry:
     """One device and all that is known of it."""
 
     device: Candidate
     """As last seen."""
     track: Track
+    """What everybody is told."""
+    tracks: Tracks = field(default_factory=dict)
+    worst: Track | None = None
+    """The worst of `tracks`: what would be told if it neither flapped nor were cordoned."""
+    flaps: Flaps = STEADY
     present: bool = True
     selected: bool = True
     """Whether the configuration still wants it."""
@@ -32,6 +42,11 @@ class Entry:
     """Monotonic time of the last Allocate."""
     gone_at: float | None = None
     """Monotonic time of the look that missed it first."""
+
+    @property
+    def settled(self) -> bool:
+        """Whether it is not on its way back to Healthy."""
+        return not self.flaps.flapping and all(track is None or track.settled for track in self.tracks.values())
 
     @property
     def healthy(self) -> bool:
@@ -52,6 +67,7 @@ class Inventory:
         self.version = 0
         self.steps: tuple[SelectionStep, ...] = ()
         self._entries: dict[str, Entry] = {}
+        self._cordoned: Mapping[str, str] = {}
         self._draining = False
 
     @property
@@ -62,7 +78,7 @@ class Inventory:
     @property
     def settled(self) -> bool:
         """Whether no device is on its way back to Healthy."""
-        return all(entry.track.settled for entry in self._entries.values())
+        return all(entry.settled for entry in self._entries.values())
 
     def observe(self, discovery: Discovery, *, now: float, monotonic: float) -> None:
         """Take in one look at the host. `now` is Unix time."""
@@ -88,16 +104,36 @@ class Inventory:
             entries[device_id] = replace(entry, holders=holders.get(device_id, ()))
         for device_id in holders.keys() - entries.keys():
             device = Candidate(id=device_id)
-            entries[device_id] = Entry(
+            gone = step(None, exists(None, device_id), self.health, now=now, monotonic=monotonic)
+            entry = Entry(
                 device=device,
-                track=step(None, exists(None, device_id), self.health, now=now, monotonic=monotonic),
+                track=gone,
+                tracks={EXISTS: gone},
                 present=False,
                 selected=not self._draining,
                 holders=holders[device_id],
                 gone_at=monotonic,
             )
+            entries[device_id] = self._judged(entry, now, monotonic)
         self._replace(dict(sorted(entries.items())))
         self._forget(monotonic)
+
+    def probed(self, seen: Mapping[tuple[str, Probe], Observation], *, now: float, monotonic: float) -> None:
+        """Take in what polled probes saw of devices. Of one that is gone, or that nobody wants, it is no news."""
+        entries = dict(self._entries)
+        for (device_id, probe), observation in seen.items():
+            entry = entries.get(device_id)
+            if entry is not None and entry.present and entry.selected and probe in self.health.probes:
+                track = step(entry.tracks.get(probe), observation, self.health, now=now, monotonic=monotonic)
+                entries[device_id] = replace(entry, tracks={**entry.tracks, probe: track})
+        for device_id in {device_id for device_id, _ in seen} & entries.keys():
+            entries[device_id] = self._judged(entries[device_id], now, monotonic)
+        self._replace(entries)
+
+    def cordon(self, reasons: Mapping[str, str], *, now: float, monotonic: float) -> None:
+        """These are not handed out, and why; all others are."""
+        self._cordoned = dict(reasons)
+        self._replace({device_id: self._judged(entry, now, monotonic) for device_id, entry in self._entries.items()})
 
     def allocated(self, device_ids: Iterable[str], *, monotonic: float) -> None:
         """Note that these were just handed out."""
@@ -127,6 +163,14 @@ class Inventory:
                     track=Track(
                         state=device.state, reason=device.reason, message=device.message, since=since[device.id]
                     ),
+                    tracks={
+                        EXISTS: Track(
+                            state=DeviceState.UNHEALTHY,
+                            reason=device.reason,
+                            message=device.message,
+                            since=since[device.id],
+                        )
+                    },
                     present=False,
                     holders=device.allocated_to,
                     gone_at=monotonic,
@@ -157,22 +201,50 @@ class Inventory:
             healthy=states.count(DeviceState.HEALTHY),
             unhealthy=states.count(DeviceState.UNHEALTHY),
             unknown=states.count(DeviceState.UNKNOWN),
+            cordoned=states.count(DeviceState.CORDONED),
             allocated=sum(bool(entry.holders) for entry in self._entries.values()),
         )
 
     def _first_look(self, found: Candidate, now: float, monotonic: float) -> Entry:
-        seen = exists(found, _name(found))
-        return Entry(device=found, track=step(None, seen, self.health, now=now, monotonic=monotonic))
+        track = step(None, exists(found, _name(found)), self.health, now=now, monotonic=monotonic)
+        return self._judged(
+            Entry(device=found, track=track, tracks={EXISTS: track} | self._not_looked_at()), now, monotonic
+        )
 
     def _look(self, known: Entry, found: Candidate | None, now: float, monotonic: float) -> Entry:
         if found is None and not known.selected:
             return self._unwanted(known, now)
         seen = exists(found, _name(known.device))
-        track = step(known.track, seen, self.health, now=now, monotonic=monotonic)
-        if found is not None:
-            return replace(known, device=found, track=track, present=True, selected=True, gone_at=None)
-        gone_at = monotonic if known.gone_at is None else known.gone_at
-        return replace(known, track=track, present=False, gone_at=gone_at)
+        track = step(known.tracks.get(EXISTS, known.track), seen, self.health, now=now, monotonic=monotonic)
+        if found is None:
+            gone_at = monotonic if known.gone_at is None else known.gone_at
+            # What the other probes saw of it says nothing about what may come back.
+            gone = replace(known, tracks={EXISTS: track}, present=False, gone_at=gone_at)
+            return self._judged(gone, now, monotonic)
+        tracks: dict[Probe, Track | None] = {EXISTS: track}
+        if known.present:
+            tracks |= {
+                probe: known.tracks[probe] for probe in self.health.probes if probe in known.tracks and probe != EXISTS
+            }
+        else:
+            tracks |= self._not_looked_at()
+        back = replace(known, device=found, tracks=tracks, present=True, selected=True, gone_at=None)
+        return self._judged(back, now, monotonic)
+
+    def _not_looked_at(self) -> dict[Probe, Track | None]:
+        return {probe: None for probe in self.health.probes if probe != EXISTS}
+
+    def _judged(self, entry: Entry, now: float, monotonic: float) -> Entry:
+        """With the state that follows from its probes, its restlessness and whether it is cordoned."""
+        if not entry.selected or not entry.tracks:
+            return entry
+        waiting = Track(
+            state=DeviceState.UNKNOWN, reason="NotLookedAt", message="a probe has not looked yet", since=now
+        )
+        found = worst(waiting if track is None else track for track in entry.tracks.values())
+        flaps = restless(entry.flaps, entry.worst, found, monotonic)
+        cordon = self._cordoned.get(entry.device.id)
+        return replace(entry, worst=found, flaps=flaps, track=shown(entry.track, found, flaps, cordon, now=now))
 
     def _unwanted(self, entry: Entry, now: float) -> Entry:
         since = entry.track.since if entry.track.state is DeviceState.UNHEALTHY else now

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from device_plugin_api.hostpaths import HEARTBEATS
+
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
@@ -20,6 +22,7 @@ class Settings:
     dev_root: Path
     sys_root: Path
     state_dir: Path
+    heartbeat_dir: Path = Path(HEARTBEATS)
     http_port: int
     allow_block_devices: bool
     allow_memory_devices: bool
@@ -41,6 +44,7 @@ def parse(argv: Sequence[str], environ: Mapping[str, str] = os.environ) -> Setti
     parser.add_argument("--dev-root", type=Path, default=Path("/host/dev"), help="where the node's /dev is seen")
     parser.add_argument("--sys-root", type=Path, default=Path("/host/sys"), help="where the node's /sys is seen")
     parser.add_argument("--state-dir", type=Path, default=Path("/var/lib/deviceplugins.dev"))
+    parser.add_argument("--heartbeat-dir", type=Path, default=Path(HEARTBEATS), help="where heartbeat files are seen")
     parser.add_argument("--http-port", type=int, default=8081, help="port of /readyz and /livez; 0 takes any")
     parser.add_argument("--allow-block-devices", action="store_true", help="offer block devices that a config selects")
     parser.add_argument("--allow-memory-devices", action="store_true", help="offer /dev/mem, /dev/kmem and /dev/port")

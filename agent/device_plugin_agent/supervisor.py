@@ -3,24 +3,27 @@
 import asyncio
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from device_plugin_agent import allocation
 from device_plugin_agent.clock import Clock, unix_time
-from device_plugin_agent.health.tracker import RECOVERY_PERIOD
+from device_plugin_agent.health.lookout import DEADLINE, Lookout
+from device_plugin_agent.health.probes import Polled, polled
+from device_plugin_agent.health.tracker import RECOVERY_PERIOD, Observation
 from device_plugin_agent.http import Answer
 from device_plugin_agent.inventory import Inventory
 from device_plugin_agent.kubelet import KubeletSocket, Registration
 from device_plugin_agent.plugin import DevicePlugin
 from device_plugin_agent.podresources import Use
+from device_plugin_agent.prober import Prober
 from device_plugin_agent.signal import Signal
 from device_plugin_agent.sources import Discovery, HostView, Source, source_for
 from device_plugin_agent.status import Offer
 from device_plugin_agent.watch import DirectoryWatch
 from device_plugin_api.node import NodeSpec, NodeStatus, SelectionStep
-from device_plugin_api.resource import Resource
+from device_plugin_api.resource import Probe, Resource
 
 _SETTLE = 0.005
 """Seconds after a first event in which its companions (mknod, chmod, udev's links) arrive; one look sees them all."""
@@ -48,9 +51,18 @@ class _Served:
     inventory: Inventory
     plugin: DevicePlugin
     registration: Registration
+    prober: Prober
     task: asyncio.Task[None]
+    probing: asyncio.Task[None]
     due: float = 0.0
     draining: bool = False
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    resource: Resource
+    source: Source
+    probes: Mapping[Probe, Polled]
 
 
 class Supervisor:
@@ -81,6 +93,7 @@ class Supervisor:
         self._handed_out = handed_out
         self._served: dict[str, _Served] = {}
         self._ending: dict[str, asyncio.Task[None]] = {}
+        self._lookout = Lookout()
         self._events = Signal()
         self._turned = clock.monotonic()
         self._next_turn = 0.0
@@ -90,17 +103,19 @@ class Supervisor:
         """Serve this spec. Only what differs is touched. Raises Rejected, and then nothing is."""
         if spec.resources == (self.spec and self.spec.resources):
             self.spec = spec
+            self._cordon(spec)
             return
-        prepared = {resource.name: (resource, self._prepare(resource)) for resource in spec.resources}
-        for name, (resource, source) in prepared.items():
+        prepared = {resource.name: self._prepare(resource) for resource in spec.resources}
+        for name, wanted in prepared.items():
             known = self._served.get(name)
             if known is None:
-                self._start(resource, source)
-            elif known.resource != resource or known.draining:
-                self._update(known, resource, source)
+                self._start(wanted)
+            elif known.resource != wanted.resource or known.draining:
+                self._update(known, wanted)
         for name in self._served.keys() - prepared.keys():
             self._drain(self._served[name])
         self.spec = spec
+        self._cordon(spec)
         self._look()
         self._events.fire()
 
@@ -179,15 +194,24 @@ class Supervisor:
             return Answer(False, f"no look at the host for {late:.0f} s longer than planned")
         return Answer(True, "looking")
 
-    def _prepare(self, resource: Resource) -> Source:
+    def _prepare(self, resource: Resource) -> _Prepared:
         try:
             source = source_for(resource, self._host)
             allocation.check(resource.allocation)
+            probes = polled(resource.health, self._host, self._clock)
         except ValueError as error:
             raise Rejected(f"{resource.name}: {error}") from None
-        return source
+        return _Prepared(resource, source, probes)
 
-    def _start(self, resource: Resource, source: Source) -> None:
+    def _cordon(self, spec: NodeSpec) -> None:
+        now, monotonic = self._clock.now(), self._clock.monotonic()
+        for name, served in self._served.items():
+            reasons = {cordon.device: cordon.reason for cordon in spec.cordoned_devices if cordon.resource == name}
+            with self._news(served):
+                served.inventory.cordon(reasons, now=now, monotonic=monotonic)
+
+    def _start(self, wanted: _Prepared) -> None:
+        resource = wanted.resource
         inventory = Inventory(resource.health)
         plugin = DevicePlugin(
             resource.name, inventory, resource.allocation, clock=self._clock, handed_out=self._handed_out
@@ -201,24 +225,42 @@ class Supervisor:
             jitter=self._jitter,
             changed=self._changed,
         )
+        prober = Prober(
+            inventory,
+            wanted.probes,
+            lookout=self._lookout,
+            clock=self._clock,
+            tell=lambda seen: self._probed(resource.name, seen),
+        )
+        former = self._ending.pop(resource.name, None)
         self._served[resource.name] = _Served(
             resource=resource,
-            source=source,
+            source=wanted.source,
             inventory=inventory,
             plugin=plugin,
             registration=registration,
-            task=self._tasks.create_task(self._run_after(self._ending.pop(resource.name, None), registration)),
+            prober=prober,
+            task=self._tasks.create_task(self._run_after(former, prober, registration)),
+            probing=self._tasks.create_task(prober.run()),
         )
         _log.info("Serving", extra={"resource": resource.name})
 
-    def _update(self, served: _Served, resource: Resource, source: Source) -> None:
+    def _probed(self, name: str, seen: Mapping[tuple[str, Probe], Observation]) -> None:
+        served = self._served.get(name)
+        if served is not None:
+            with self._news(served):
+                served.inventory.probed(seen, now=self._clock.now(), monotonic=self._clock.monotonic())
+
+    def _update(self, served: _Served, wanted: _Prepared) -> None:
+        resource = wanted.resource
         if served.draining:
             served.draining = False
             served.inventory.restore()
         if served.resource.source != resource.source:
             served.inventory.reselect()
-        served.resource, served.source, served.due = resource, source, 0.0
+        served.resource, served.source, served.due = resource, wanted.source, 0.0
         served.inventory.health = resource.health
+        served.prober.replace(wanted.probes)
         served.plugin.settings = resource.allocation
 
     def _drain(self, served: _Served) -> None:
@@ -242,13 +284,18 @@ class Supervisor:
         # An empty list is a clean end; a stream that just breaks leaves its capacity on the node for five minutes.
         if served.registration.state.now:
             await served.plugin.told_nothing_is_left(_FAREWELL)
+        served.probing.cancel()
         served.task.cancel()
-        await asyncio.wait((served.task,))
+        await asyncio.wait((served.task, served.probing))
 
-    async def _run_after(self, former: asyncio.Task[None] | None, registration: Registration) -> None:
+    async def _run_after(self, former: asyncio.Task[None] | None, prober: Prober, registration: Registration) -> None:
         """A resource that comes back waits for its former stream: the end of an older one disconnects a newer (R5)."""
         if former is not None:
             await asyncio.wait((former,))
+        # Else a restart of the agent would show the kubelet every device as Unhealthy for a moment.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(DEADLINE):
+                await prober.started.wait()
         await registration.run()
 
     def _look(self) -> None:
@@ -289,6 +336,7 @@ class Supervisor:
                     },
                 )
         served.plugin.changed.fire()
+        served.prober.changed.fire()
         self._changed()
 
     def _all_due(self) -> None:

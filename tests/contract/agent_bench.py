@@ -13,7 +13,7 @@ from device_plugin_agent.agent import Agent
 from device_plugin_agent.clock import SystemClock
 from device_plugin_agent.node_api import NodeApi, Seen
 from device_plugin_agent.settings import Settings
-from device_plugin_api.node import NodeSpec, NodeStatus, ResourceStatus
+from device_plugin_api.node import CordonedDevice, NodeSpec, NodeStatus, ResourceStatus
 from device_plugin_api.resource import PathsSource, Resource, Source
 from kubelet_double.double import KubeletDouble
 
@@ -86,12 +86,14 @@ class Bench:
             dev_root=self.dev,
             sys_root=root / "sys",
             state_dir=self.state,
+            heartbeat_dir=root / "run",
             http_port=0,
             allow_block_devices=False,
             allow_memory_devices=False,
         )
         self.dev.mkdir()
         self.state.mkdir()
+        self.settings.heartbeat_dir.mkdir()
 
     def plug(self, *names: str) -> None:
         """Make device nodes."""
@@ -148,7 +150,7 @@ def resource(name: str = CAMERA, include: str = "/dev/video*", **more: Any) -> R
     return Resource(name=name, source=Source(paths=PathsSource(include=(include,))), **more)
 
 
-def spec(*resources: Resource, revision: str = "r1") -> NodeSpec:
+def spec(*resources: Resource, revision: str = "r1", cordoned: dict[str, str] | None = None) -> NodeSpec:
     """What the node shall run."""
     return NodeSpec(
         config_name="cameras",
@@ -157,4 +159,7 @@ def spec(*resources: Resource, revision: str = "r1") -> NodeSpec:
         node_uid="node-uid",
         revision=revision,
         resources=resources or (resource(),),
+        cordoned_devices=tuple(
+            CordonedDevice(resource=CAMERA, device=device, reason=reason) for device, reason in (cordoned or {}).items()
+        ),
     )

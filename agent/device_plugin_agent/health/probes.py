@@ -1,7 +1,22 @@
 """What can be seen of a device. Probes look and tell; what follows from it is the tracker's business."""
 
+from collections.abc import Callable
+
+from device_plugin_agent.clock import Clock
+from device_plugin_agent.health.attribute import Attribute
+from device_plugin_agent.health.heartbeat import Heartbeat
+from device_plugin_agent.health.link import link
 from device_plugin_agent.health.tracker import WORKS, Look, Observation
-from device_plugin_agent.sources import Candidate
+from device_plugin_agent.sources import Candidate, HostView
+from device_plugin_api.resource import Health, Probe
+
+EXISTS = Probe(type="Exists")
+
+LINK_PERIOD = 1.0
+"""Seconds between two looks at a link: the kernel sends no event when a carrier goes."""
+
+Polled = Callable[[Candidate], Observation]
+"""Looks once. It may block, and must not raise."""
 
 
 def exists(candidate: Candidate | None, known_as: str) -> Observation:
@@ -11,3 +26,25 @@ def exists(candidate: Candidate | None, known_as: str) -> Observation:
     if candidate.failure is not None:
         return Observation(look=Look.FAILED, reason="ProbeFailed", message=f"{known_as} {candidate.failure}")
     return WORKS
+
+
+def polled(health: Health, host: HostView, clock: Clock) -> dict[Probe, Polled]:
+    """The probes that have to be asked, in order. Raises ValueError for one that cannot be."""
+    return {probe: _made(probe, host, clock) for probe in health.probes if probe.type != EXISTS.type}
+
+
+def period_of(probe: Probe, health: Health) -> float:
+    """Seconds between two looks."""
+    return LINK_PERIOD if probe.type == "Link" else float(health.period_seconds)
+
+
+def _made(probe: Probe, host: HostView, clock: Clock) -> Polled:
+    match probe.type:
+        case "SysfsAttribute":
+            return Attribute(probe, host)
+        case "HeartbeatFile":
+            return Heartbeat(probe, host, clock)
+        case "Link":
+            return lambda candidate: link(host, candidate)
+        case _:
+            raise ValueError(f"this agent knows no probe {probe.type}")

@@ -20,7 +20,7 @@ class Look(Enum):
     """The look itself failed: nothing is known about the device."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Observation:
     """One look, and why."""
 
@@ -32,7 +32,7 @@ class Observation:
 WORKS = Observation(look=Look.GOOD, reason="Works")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Track:
     """A device's state and how it came to it."""
 

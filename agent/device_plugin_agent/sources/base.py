@@ -8,7 +8,7 @@ from typing import Protocol
 from device_plugin_api.node import SelectionStep
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Candidate:
     """One physical device as it is now."""
 
@@ -18,13 +18,15 @@ class Candidate:
     """What people call it: its path on the host; empty for a device without a node."""
     nodes: tuple[str, ...] = ()
     """Host paths of the device nodes a container needs, links followed."""
+    sysfs: str = ""
+    """Its directory in the host's /sys, links followed; empty when it has none."""
     numa_node: int | None = None
     attributes: Mapping[str, str] = field(default_factory=dict)
     failure: str | None = None
     """Why its state could not be seen, when it could not."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Discovery:
     """What one look at the host found, and how the selection came to it."""
 

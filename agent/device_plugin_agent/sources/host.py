@@ -5,7 +5,7 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from device_plugin_api.hostpaths import DEVICE_ROOT
+from device_plugin_api.hostpaths import DEVICE_ROOT, HEARTBEATS
 
 _MAX_LINKS = 40
 
@@ -19,6 +19,7 @@ class HostView:
 
     dev_root: Path
     sys_root: Path
+    heartbeat_dir: Path = Path(HEARTBEATS)
     allow_block_devices: bool = False
     allow_memory_devices: bool = False
 
@@ -66,15 +67,15 @@ class HostView:
             return "it is the machine's memory or I/O ports, which the operator does not allow"
         return None
 
+    def sysfs(self, number: int, *, block: bool = False) -> str:
+        """The directory in the host's /sys of the device behind a device number; empty when there is none."""
+        directory = self._sysfs(number, block=block)
+        return "" if directory is None else f"/sys/{directory.relative_to(self.sys_root.resolve())}"
+
     def numa_node(self, number: int, *, block: bool = False) -> int | None:
         """The NUMA node of the hardware behind a device number, from sysfs; None when unknown (R14)."""
-        kind = "block" if block else "char"
-        link = self.sys_root / "dev" / kind / f"{os.major(number)}:{os.minor(number)}"
-        try:
-            directory = link.resolve(strict=True)
-        except (OSError, RuntimeError):
-            return None
-        while directory != self.sys_root and directory != directory.parent:
+        directory, root = self._sysfs(number, block=block), self.sys_root.resolve()
+        while directory is not None and directory != root:
             try:
                 node = int((directory / "numa_node").read_text())
             except (OSError, ValueError):
@@ -82,6 +83,15 @@ class HostView:
                 continue
             return node if node >= 0 else None
         return None
+
+    def _sysfs(self, number: int, *, block: bool) -> Path | None:
+        kind = "block" if block else "char"
+        link = self.sys_root / "dev" / kind / f"{os.major(number)}:{os.minor(number)}"
+        try:
+            directory = link.resolve(strict=True)
+        except (OSError, RuntimeError):
+            return None
+        return directory if directory.is_relative_to(self.sys_root.resolve()) else None
 
 
 def _kind(mode: int) -> str:

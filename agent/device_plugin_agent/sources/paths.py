@@ -111,12 +111,14 @@ class Paths:
         refusal = self._host.refusal(seen)
         if refusal is not None:
             raise _Refused(refusal)
+        block = stat.S_ISBLK(seen.st_mode)
         attributes["device"] = f"{os.major(seen.st_rdev)}:{os.minor(seen.st_rdev)}"
         return node, Candidate(
             id=id_of_path(name),
             path=path,
             nodes=(f"{DEVICE_ROOT}/{node}",),
-            numa_node=self._host.numa_node(seen.st_rdev, block=stat.S_ISBLK(seen.st_mode)),
+            sysfs=self._host.sysfs(seen.st_rdev, block=block),
+            numa_node=self._host.numa_node(seen.st_rdev, block=block),
             attributes=attributes,
         )
 

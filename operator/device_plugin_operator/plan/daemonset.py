@@ -10,6 +10,7 @@ import msgspec
 
 from device_plugin_api import group, names
 from device_plugin_api.config import ConfigSpec
+from device_plugin_api.hostpaths import HEARTBEATS
 from device_plugin_operator.facts import Config
 from device_plugin_operator.plan import revision
 from device_plugin_operator.settings import Settings
@@ -161,6 +162,7 @@ def _volumes(settings: Settings) -> tuple[list[Json], list[Json]]:
         # What is mounted below later (a hot-plugged device's own file system) is to be seen too.
         ("dev", "/dev", "/host/dev", False, "Directory", "HostToContainer"),
         ("sys", "/sys", "/host/sys", False, "Directory", "HostToContainer"),
+        ("heartbeats", HEARTBEATS, None, False, "DirectoryOrCreate", None),
         ("state", "/var/lib/deviceplugins.dev", None, True, "DirectoryOrCreate", None),
     )
     volumes: list[Json] = []

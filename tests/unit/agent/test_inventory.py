@@ -1,12 +1,14 @@
 """The table of devices."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from device_plugin_agent.health.tracker import WORKS, Look, Observation
 from device_plugin_agent.inventory import ALLOCATION_GRACE, MISSING_RETENTION, Inventory
 from device_plugin_agent.sources import Candidate, Discovery
 from device_plugin_api.node import Device, DeviceState, Holder
-from device_plugin_api.resource import Health
+from device_plugin_api.resource import Health, Probe
 
 POD = Holder(namespace="default", pod="p", container="c")
 
@@ -147,11 +149,100 @@ def test_a_new_process_keeps_since_when_and_what_was_missing() -> None:
     assert bench.states == {"a": "Works", "b": "DeviceMissing"}
 
 
+LINK = Probe(type="Link")
+DOWN = Observation(look=Look.BAD, reason="LinkDown", message="eth0 is down")
+
+
+def probed(bench: Bench, seen: Observation, name: str = "a", after: float = 1) -> None:
+    bench.time += after
+    bench.inventory.probed({(name, LINK): seen}, now=bench.time + 1e9, monotonic=bench.time)
+
+
+@pytest.fixture
+def linked() -> Bench:
+    bench = Bench()
+    bench.inventory.health = Health(probes=(LINK,), success_threshold=1, failure_threshold=2)
+    bench.see("a")
+    return bench
+
+
+def test_a_device_is_not_offered_before_each_of_its_probes_has_looked(linked: Bench) -> None:
+    assert linked.states == {"a": "NotLookedAt"}
+    assert linked.inventory.counts().unknown == 1
+    probed(linked, WORKS)
+    assert linked.states == {"a": "Works"}
+
+
+def test_thresholds_count_for_each_probe_by_itself(linked: Bench) -> None:
+    probed(linked, WORKS)
+    probed(linked, DOWN)
+    linked.see("a", after=1)
+    assert linked.states == {"a": "Works"}, "one bad look of two"
+    probed(linked, DOWN)
+    linked.see("a", after=1)
+    assert linked.states == {"a": "LinkDown"}, "discovery that sees the device does not make up for it"
+
+
+def test_a_device_that_comes_back_is_looked_at_anew_by_each_probe(linked: Bench) -> None:
+    probed(linked, WORKS)
+    linked.see(after=1)
+    assert linked.states == {"a": "DeviceMissing"}
+    linked.see("a", after=1)
+    assert linked.states == {"a": "NotLookedAt"}
+
+
+def test_what_a_probe_says_too_late_of_a_device_that_is_gone_or_of_another_is_no_news(linked: Bench) -> None:
+    probed(linked, WORKS)
+    linked.see(after=1)
+    probed(linked, WORKS)
+    probed(linked, WORKS, "b")
+    assert linked.states == {"a": "DeviceMissing"}
+
+
+def test_a_probe_that_is_new_in_the_configuration_casts_no_doubt_before_it_has_looked() -> None:
+    bench = Bench()
+    bench.see("a")
+    version = bench.inventory.version
+    bench.inventory.health = Health(probes=(LINK,), failure_threshold=1)
+    bench.see("a", after=1)
+    assert (bench.states, bench.inventory.version) == ({"a": "Works"}, version)
+    probed(bench, DOWN)
+    assert bench.states == {"a": "LinkDown"}
+
+
+def test_a_probe_that_left_the_configuration_no_longer_counts(linked: Bench) -> None:
+    probed(linked, DOWN)
+    probed(linked, DOWN)
+    linked.inventory.health = Health()
+    linked.see("a", after=1)
+    assert linked.states == {"a": "Works"}
+
+
+def test_a_cordon_holds_whatever_the_device_does_and_ends_with_the_truth(linked: Bench) -> None:
+    linked.inventory.cordon({"a": "lens broken"}, now=1, monotonic=1)
+    probed(linked, WORKS)
+    assert linked.states == {"a": "Cordoned"}
+    assert not linked.inventory.entries["a"].healthy
+    linked.see(after=1)
+    message = linked.inventory.entries["a"].track.message
+    assert message == "lens broken; besides, DeviceMissing: /dev/a is gone from the node"
+    linked.inventory.cordon({}, now=1, monotonic=1)
+    assert linked.states == {"a": "DeviceMissing"}
+
+
+def test_a_device_can_be_cordoned_before_it_is_there() -> None:
+    bench = Bench()
+    bench.inventory.cordon({"a": "lens broken"}, now=1, monotonic=1)
+    bench.see("a")
+    assert bench.states == {"a": "Cordoned"}
+
+
 NAMES = st.sets(st.sampled_from("abcde"))
 ACTIONS = st.lists(
     st.one_of(
         st.tuples(st.just("see"), NAMES, st.floats(0, 2000)),
         st.tuples(st.just("use"), NAMES, st.just(0.0)),
+        st.tuples(st.just("cordon"), NAMES, st.just(0.0)),
         st.tuples(st.just("reselect"), st.just(set()), st.just(0.0)),
     ),
     max_size=30,
@@ -165,6 +256,7 @@ def test_whatever_happens_a_used_device_stays_listed_and_only_present_ones_are_o
     bench = Bench()
     used: set[str] = set()
     present: set[str] = set()
+    cordoned: set[str] = set()
     for what, names, after in actions:
         if what == "see":
             present = names
@@ -172,6 +264,9 @@ def test_whatever_happens_a_used_device_stays_listed_and_only_present_ones_are_o
         elif what == "use":
             used = names
             bench.use(*sorted(names))
+        elif what == "cordon":
+            cordoned = names
+            bench.inventory.cordon(dict.fromkeys(names, "why"), now=bench.time + 1e9, monotonic=bench.time)
         else:
             bench.inventory.reselect()
             bench.see(*sorted(present))
@@ -179,6 +274,6 @@ def test_whatever_happens_a_used_device_stays_listed_and_only_present_ones_are_o
         assert list(bench.states) == sorted(bench.states)
         assert all(bench.states.values())
         offered = {name for name, entry in bench.inventory.entries.items() if entry.healthy}
-        assert offered <= present
+        assert offered <= present - cordoned
         counts = bench.inventory.counts()
-        assert counts.total == counts.healthy + counts.unhealthy + counts.unknown
+        assert counts.total == counts.healthy + counts.unhealthy + counts.unknown + counts.cordoned
