@@ -6,11 +6,13 @@ from msgspec import Raw
 from device_plugin_api import conditions
 from device_plugin_api.config import MAX_PROBLEMS, DeviceCounts
 from device_plugin_api.group import CONFIG_LABEL
+from device_plugin_api.node import CordonedDevice
 from device_plugin_operator.decode import Object, Wire, version_of
 from device_plugin_operator.facts import AgentPod, NodeObject, Offer, Trouble, Verdict
 from device_plugin_operator.plan import revision
 
-_HEALTHY, _UNHEALTHY = "Healthy", "Unhealthy"
+_UNTROUBLED = ("Healthy", "Cordoned")
+_UNHEALTHY = "Unhealthy"
 
 
 class _Condition(Wire, frozen=True):
@@ -25,6 +27,7 @@ class _NodeSpec(Wire, frozen=True):
     config_name: str
     node_name: str
     resources: Raw = Raw(b"[]")
+    cordoned_devices: tuple[CordonedDevice, ...] = ()
     revision: str = ""
     config_uid: str = msgspec.field(name="configUID", default="")
     node_uid: str = msgspec.field(name="nodeUID", default="")
@@ -80,6 +83,7 @@ def node_object(content: bytes | Raw) -> NodeObject:
         offers=tuple(Offer(resource.name, resource.counts) for resource in status.resources),
         troubles=troubles,
         more_troubles=more,
+        cordoned=spec.cordoned_devices,
         readable=readable,
     )
 
@@ -96,7 +100,7 @@ def _troubles(resources: tuple[_Resource, ...]) -> tuple[tuple[Trouble, ...], bo
         Trouble(resource.name, device.id, device.state, device.reason, device.message, device.last_transition_time)
         for resource in resources
         for device in resource.devices
-        if device.state != _HEALTHY
+        if device.state not in _UNTROUBLED
     ]
     found.sort(key=lambda trouble: (trouble.state != _UNHEALTHY, trouble.resource, trouble.device))
     total = sum(resource.counts.unhealthy + resource.counts.unknown for resource in resources)

@@ -11,6 +11,7 @@ from typing import Any
 from msgspec import Struct
 
 from device_plugin_api.config import ConfigSpec, ConfigStatus, DeviceCounts
+from device_plugin_api.node import CordonedDevice
 
 
 class Verdict(Struct, frozen=True, gc=False):
@@ -61,6 +62,8 @@ class NodeObject(Struct, frozen=True, kw_only=True):
     troubles: tuple[Trouble, ...]
     """At most as many as a config's status can list."""
     more_troubles: bool
+    cordoned: tuple[CordonedDevice, ...] = ()
+    """Of its spec."""
     readable: bool = True
     """Whether its status is one that this operator knows how to read."""
 

@@ -7,7 +7,7 @@ from typing import Any
 from device_plugin_api import group, names
 from device_plugin_api.config import ConfigSpec
 from device_plugin_operator.facts import AgentPod, Config, Machine, NodeObject, Snapshot
-from device_plugin_operator.plan import agents, daemonset, matching, revision, rollout
+from device_plugin_operator.plan import agents, cordons, daemonset, matching, revision, rollout
 from device_plugin_operator.plan.actions import Action, CreateNode, DeleteNode, UpdateNode
 
 RECHECK = 30.0
@@ -86,9 +86,18 @@ def changes(snapshot: Snapshot, spec: ConfigSpec) -> list[Action]:
         why = _obsolete(found, pods.get(node), snapshot.machines, spec)
         if why:
             actions.append(DeleteNode(name=found.name, uid=found.uid, why=why))
-        elif node in due:
-            actions.append(UpdateNode(name=found.name, uid=found.uid, spec=_content(spec, wanted)))
+        elif change := _change(found, spec, wanted, due=node in due):
+            actions.append(UpdateNode(name=found.name, uid=found.uid, spec=change))
     return actions
+
+
+def _change(found: NodeObject, spec: ConfigSpec, wanted: str, *, due: bool) -> dict[str, Any]:
+    """What of its spec has to be another: the resources when it is due, what is cordoned at once."""
+    change = _content(spec, wanted) if due else {}
+    cordoned = cordons.on(found.node, spec)
+    if cordoned != found.cordoned:
+        change["cordonedDevices"] = cordons.written(cordoned)
+    return change
 
 
 def _obsolete(
@@ -108,6 +117,7 @@ def _obsolete(
 
 def _create(config: Config, spec: ConfigSpec, machine: Machine, wanted: str) -> CreateNode:
     name = names.node_device_plugin_name(config.name, machine.name)
+    cordoned = cordons.on(machine.name, spec)
     return CreateNode(
         name=name,
         body={
@@ -124,6 +134,7 @@ def _create(config: Config, spec: ConfigSpec, machine: Machine, wanted: str) -> 
                 "nodeName": machine.name,
                 "nodeUID": machine.uid,
                 **_content(spec, wanted),
+                **({"cordonedDevices": cordons.written(cordoned)} if cordoned else {}),
             },
         },
     )

@@ -153,9 +153,10 @@ def no_devices_found(view: View) -> Verdict | None:
 
 def all_nodes_ready(view: View) -> Verdict:
     """Nothing is left to say."""
+    cordoned = f"; {view.devices.cordoned} are cordoned" if view.devices.cordoned else ""
     return Verdict(
         reason="AllNodesReady",
-        message=f"{view.nodes.desired} nodes serve {view.devices.total} healthy devices",
+        message=f"{view.nodes.desired} nodes serve {view.devices.healthy} healthy devices{cordoned}",
         ready=True,
     )
 

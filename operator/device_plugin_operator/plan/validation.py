@@ -15,4 +15,7 @@ def error(spec: ConfigSpec) -> str | None:
         source = resource.source
         if sum(member is not None for member in (source.paths, source.simulated)) != 1:
             return f"spec.resources[{index}].source must have exactly one member: paths or simulated"
+    for index, cordon in enumerate(spec.cordoned_devices):
+        if cordon.resource not in names:
+            return f"spec.cordonedDevices[{index}].resource {cordon.resource!r} is none of this config's"
     return None
