@@ -54,6 +54,7 @@ if [ "$1" = --build ]; then
   exit
 fi
 
+alone binaries "$@"
 for name in "$@"; do
   place="$DP_CACHE/binaries/$name-$(key hack/binaries.sh "hack/binaries/$name"/*)"
   if [ ! -d "$place" ]; then

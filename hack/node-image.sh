@@ -82,12 +82,7 @@ import_images() { # CONTAINER
   done
   [ ${#images[@]} = 6 ] || fail "kubeadm names other images than expected: ${images[*]}"
   docker exec -d "$1" containerd
-  local waited=0
-  until docker exec "$1" ctr version >/dev/null 2>&1; do
-    waited=$((waited + 1))
-    [ "$waited" -lt 100 ] || fail "containerd does not answer inside the node image within 20 s: see 'docker exec $1 containerd'"
-    sleep 0.2
-  done
+  until_within 60 "containerd in the node image to answer" docker exec "$1" ctr version
   docker save "${images[@]}" | docker exec -i "$1" ctr -n k8s.io images import --no-unpack - >/dev/null
   docker exec "$1" sh -c 'kill "$(pidof containerd)"; while pidof containerd; do sleep 0.1; done; rm -rf /run/containerd' >/dev/null
   docker rmi "${images[@]}" deviceplugins.dev/kubernetes:build >/dev/null
@@ -115,6 +110,10 @@ make_image() {
 }
 
 case ${1:-} in
+--name)
+  echo "$built"
+  exit
+  ;;
 --base)
   make_base
   exit
@@ -125,9 +124,9 @@ case ${1:-} in
   ;;
 esac
 
+alone node-image "$@"
 hack/engine.sh
 if image_exists "$built" && [ "${DP_IMAGES:-build}" = build ]; then
-  say "node image (cached)"
   echo "$built"
   exit
 fi

@@ -11,8 +11,9 @@ get_kind() {
 
 # kubectl_from NODE-IMAGE
 kubectl_from() {
-  docker run --rm --entrypoint cat "$1" /usr/bin/kubectl >"$DP_CACHE/bin/kubectl.part" && chmod 0755 "$DP_CACHE/bin/kubectl.part" ||
+  docker run --rm --entrypoint cat "$1" /usr/bin/kubectl >"$DP_CACHE/bin/kubectl.part" ||
     fail "kubectl could not be copied out of $1: see what docker says above"
+  chmod 0755 "$DP_CACHE/bin/kubectl.part"
   mv "$DP_CACHE/bin/kubectl.part" "$DP_CACHE/bin/kubectl"
 }
 
