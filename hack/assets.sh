@@ -12,8 +12,9 @@ from_build() {
   local kubernetes etcd name
   kubernetes="$(hack/binaries.sh kubernetes)"
   etcd="$(hack/binaries.sh etcd)"
-  ln -s "$etcd/etcd" "$1/etcd"
-  for name in "${programs[@]:1}"; do ln -s "$kubernetes/kubernetes" "$1/$name"; done
+  # Hard links: tests that run go on when newer sources replace those folders.
+  ln "$etcd/etcd" "$1/etcd"
+  for name in "${programs[@]:1}"; do ln "$kubernetes/kubernetes" "$1/$name"; done
 }
 
 # from_node_image IMAGE FOLDER: the node image carries the control plane's images in its own containerd.

@@ -85,15 +85,12 @@ create() { # NODE-IMAGE
 }
 
 up() {
+  [ -x "$DP_CACHE/bin/kubectl" ] || hack/tools.sh
   if healthy; then
     say "cluster $DP_CLUSTER: runs"
     return
   fi
   hack/engine.sh
-  if healthy; then
-    say "cluster $DP_CLUSTER: runs"
-    return
-  fi
   hack/tools.sh
   local image
   image="$(hack/node-image.sh)"

@@ -24,7 +24,8 @@ if [ "$(cat "$DP_CACHE/kubectl-from" 2>/dev/null)" != "$image" ] || [ ! -x "$DP_
   if [ "$image" = "$NODE_IMAGE" ]; then
     step "kubectl" kubectl_from "$image"
   else
-    ln -sf "$(hack/binaries.sh kubernetes)/kubernetes" "$DP_CACHE/bin/kubectl"
+    # A hard link: it stays when newer sources replace the folder.
+    ln -f "$(hack/binaries.sh kubernetes)/kubernetes" "$DP_CACHE/bin/kubectl"
   fi
   echo "$image" >"$DP_CACHE/kubectl-from"
 fi
