@@ -117,6 +117,7 @@ class Supervisor:
                 except ValueError:
                     since[device.id] = self._clock.now()
             served.inventory.adopt(reported.devices, since, monotonic=self._clock.monotonic())
+        self._all_due()
         self._look()
 
     def offers(self) -> list[Offer]:
