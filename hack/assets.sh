@@ -49,10 +49,10 @@ esac
 
 alone assets
 if docker info >/dev/null 2>&1 && ! image_exists "$(hack/node-image.sh --name)" && can_pull "$NODE_IMAGE"; then
-  key="$(key hack/assets.sh)-pulled"
+  key="$(key "$NODE_IMAGE" hack/assets.sh)-pulled"
   from=(--from-node-image "$NODE_IMAGE")
 else
-  key="$(key hack/assets.sh hack/binaries.sh hack/binaries/kubernetes/* hack/binaries/etcd/*)"
+  key="$(key "$ETCD_VERSION" hack/assets.sh hack/binaries.sh hack/binaries/kubernetes/* hack/binaries/etcd/*)"
   from=(--from-build)
 fi
 place="$DP_CACHE/assets-$KUBERNETES_VERSION-$key"

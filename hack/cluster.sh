@@ -25,23 +25,26 @@ config() { # NODE-IMAGE
   mkdir -p "$DP_CACHE/exchange"
   printf 'kind: Cluster\napiVersion: kind.x-k8s.io/v1alpha4\nnodes:\n'
   for role in control-plane worker worker; do printf -- '- role: %s\n  %s\n' "$role" "$mounts"; done
+  # Not refusing cgroup v1 changes nothing where there is v2.
+  cat <<'END'
+kubeadmConfigPatches:
+- |
+  kind: KubeletConfiguration
+  apiVersion: kubelet.config.k8s.io/v1beta1
+  failCgroupV1: false
+END
   [ "$1" != "$NODE_IMAGE" ] || return 0
   # What our own node image lacks or does in its own way: see hack/README.md.
   cat <<'END'
-networking:
-  disableDefaultCNI: true
-  kubeProxyMode: nftables
-kubeadmConfigPatches:
+  cgroupDriver: cgroupfs
 - |
   kind: ClusterConfiguration
   apiVersion: kubeadm.k8s.io/v1beta4
   dns:
     disabled: true
-- |
-  kind: KubeletConfiguration
-  apiVersion: kubelet.config.k8s.io/v1beta1
-  cgroupDriver: cgroupfs
-  failCgroupV1: false
+networking:
+  disableDefaultCNI: true
+  kubeProxyMode: nftables
 END
 }
 

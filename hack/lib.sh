@@ -47,8 +47,12 @@ quietly() {
   fail "$name failed: the end of its log stands above, all of it is in $log"
 }
 
-# key FILE...: a short hash of these files and of the versions.
-key() { cat hack/versions.env "$@" | sha256sum | cut -c 1-12; }
+# key WORDS FILE...: a short hash of what something is made from.
+key() {
+  local words=$1
+  shift
+  { printf '%s' "$words" && cat "$@"; } | sha256sum | cut -c 1-12
+}
 
 # apt_packages COMMAND=PACKAGE...: installs what is missing, on Debian as root.
 apt_packages() {

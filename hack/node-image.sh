@@ -5,13 +5,13 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . hack/lib.sh
 
-built="deviceplugins.dev/kind-node:v$KUBERNETES_VERSION-$(key hack/node-image.sh hack/debian-root.sh hack/node/* hack/binaries/*/*)"
+built="deviceplugins.dev/kind-node:v$KUBERNETES_VERSION-$(key "$(cat hack/versions.env)" hack/node-image.sh hack/debian-root.sh hack/node/* hack/binaries.sh hack/binaries/*/*)"
 packages=systemd,systemd-sysv,dbus,ca-certificates,conntrack,containernetworking-plugins,ethtool,hostname,iproute2
 packages+=,iptables,jq,kmod,mount,nftables,procps,runc,socat,util-linux
 root="$DP_CACHE/node-root"
 
 # The system without our programs changes seldom: kept as one archive.
-base_archive="$DP_CACHE/node-root-$(key hack/debian-root.sh <(echo "$packages")).tar"
+base_archive="$DP_CACHE/node-root-$(key "$NODE_SUITE $packages" hack/debian-root.sh).tar"
 
 make_base() {
   hack/debian-root.sh "$NODE_SUITE" "$root" "$packages"
@@ -40,6 +40,8 @@ add_programs() {
   done
   ln -sfn /usr/lib/cni "$root/opt/cni/bin"
   ln -sf /lib/systemd/system/multi-user.target "$root/etc/systemd/system/default.target"
+  # Nobody logs in at a container's console.
+  ln -sf /dev/null "$root/etc/systemd/system/getty.target"
   echo "v$KUBERNETES_VERSION" >"$root/kind/version"
 }
 
