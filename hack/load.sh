@@ -46,12 +46,12 @@ put() { # NODE IMAGE...
   local archive="/exchange/${work##*/}/needed.tar"
   # An engine on another machine does not see our files.
   if ! docker exec "$node" test -e "$archive"; then
-    archive=/root/needed.tar
+    archive=/kind/needed.tar
     docker cp "$work/needed.tar" "$node:$archive" || return
   fi
   # --local: the client reads the archive; sent on to the daemon, it takes twice as long.
   docker exec "$node" ctr -n k8s.io images import --local "$archive" || return
-  docker exec "$node" rm -f /root/needed.tar
+  docker exec "$node" rm -f /kind/needed.tar
   for image in "$@"; do
     docker exec "$node" sh -c "sed -i '\\|^$image |d' /kind/loaded 2>/dev/null; echo '$image ${id[$image]}' >>/kind/loaded" || return
   done
