@@ -12,6 +12,7 @@ import yaml
 from apiserver.objects import API_VERSION, CONFIG, NODE, Json, config
 from apiserver_fixture import ApiError, Client, ControlPlane, eventually
 from device_plugin_operator.client import Client as OperatorClient
+from device_plugin_operator.clock import SystemClock
 from device_plugin_operator.runtime import Operator
 from device_plugin_operator.settings import Settings
 
@@ -28,10 +29,23 @@ def kubeconfig(plane: ControlPlane, token: str) -> Path:
     return path
 
 
+class ShiftedClock(SystemClock):
+    """The machine's clock, ahead by as much as a test says."""
+
+    ahead = 0.0
+
+    def now(self) -> float:
+        return super().now() + self.ahead
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self.ahead
+
+
 class RunningOperator:
     """The operator in a thread, with every request it makes."""
 
     def __init__(self, settings: Settings) -> None:
+        self.clock = ShiftedClock()
         self.requests: list[tuple[str, str, int]] = []
         self._settings = settings
         self._started = threading.Event()
@@ -49,9 +63,10 @@ class RunningOperator:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._operator.stop)
-        self._thread.join(20)
-        assert not self._thread.is_alive()
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._operator.stop)
+            self._thread.join(20)
+            assert not self._thread.is_alive()
         if self._error is not None:
             raise self._error
 
@@ -67,7 +82,7 @@ class RunningOperator:
         self._loop = asyncio.get_running_loop()
         client = await OperatorClient.connect(self._settings.kubeconfig, on_answer=self._record)
         try:
-            self._operator = Operator(self._settings, client)
+            self._operator = Operator(self._settings, client, self.clock)
             self._started.set()
             await self._operator.run()
         finally:

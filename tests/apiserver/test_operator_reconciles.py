@@ -269,6 +269,33 @@ def test_an_object_without_its_agent_stays(operator: RunningOperator, world: Wor
     assert world.objects()[name]["metadata"]["uid"] == uid
 
 
+def test_devices_of_an_agent_that_stays_away_become_unknown_and_a_new_operator_knows_since_when(
+    operator: RunningOperator, settings: Settings, world: World
+) -> None:
+    first, second = world.node("a"), world.node("b")
+    world.apply()
+    world.start([first, second])
+    world.report(first)
+    world.report(second)
+    eventually(lambda: world.reason() == "AllNodesReady", "all is well")
+    (pod,) = [pod for pod in world.pods() if pod["spec"]["nodeName"] == second]
+    world.api.delete("v1", "Pod", pod["metadata"]["name"], namespace=AGENTS)
+    eventually(lambda: world.reason() == "Starting", "it is told that the agent is away")
+    assert world.config["status"]["devices"]["unknown"] == 0
+    operator.clock.ahead = 31
+    operator.look(world.name)
+    eventually(lambda: world.reason() == "AgentsUnavailable", "it stays away")
+    status = world.config["status"]
+    assert status["devices"] == {"total": 4, "healthy": 2, "unhealthy": 0, "unknown": 2, "allocated": 0}
+    (problem,) = status["problems"]
+    assert (problem["node"], problem["state"]) == (second, "Unknown")
+    operator.__exit__()
+    with RunningOperator(settings) as another:
+        another.clock.ahead = 40
+        another.look(world.name)
+        assert world.config["status"]["problems"] == [problem]
+
+
 def test_an_object_that_was_changed_by_hand_is_put_back(operator: RunningOperator, world: World) -> None:
     name = world.node("a")
     world.apply()
