@@ -242,7 +242,8 @@ class Supervisor:
     async def _end(self, served: _Served) -> None:
         # An empty list is a clean end; a stream that just breaks leaves its capacity on the node for five minutes.
         if served.registration.state.now:
-            await served.plugin.told_nothing_is_left(_FAREWELL)
+            served.plugin.leave()
+            await asyncio.wait((served.task,), timeout=_FAREWELL)
         served.task.cancel()
         await asyncio.wait((served.task,))
 
