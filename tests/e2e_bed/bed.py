@@ -141,6 +141,11 @@ class Bed:
         """The agent pod of a node; fails when there is none."""
         return next(pod for pod in self.agents() if pod["spec"].get("nodeName") == node)
 
+    def agent_pid(self, node: str = WORKERS[0]) -> str:
+        """PID, in the node, of the agent's process; empty while there is none. Needs no API server."""
+        # The brackets keep the pattern from matching the shell that carries it.
+        return on_node(node, f"pgrep -f '[-]-config-name={self.name}' || true").strip()
+
     # Pods
 
     def pod(self, name: str, *counts: int, node: str | None = None, script: str = "") -> None:
