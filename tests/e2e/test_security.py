@@ -42,7 +42,7 @@ def test_an_agents_token_writes_its_own_nodes_status_and_no_others(bed: Bed) -> 
 
 def test_an_agent_runs_without_capabilities_or_host_namespaces(bed: Bed) -> None:
     bed.apply()
-    until(lambda: bed.agents() and bed.agent()["status"].get("containerStatuses"), "an agent runs")
+    bed.settled("NoDevicesFound")
     spec = bed.agent()["spec"]
     assert not any(spec.get(each) for each in ("hostPID", "hostIPC", "hostNetwork"))
     (container,) = spec["containers"]
