@@ -166,6 +166,11 @@ class World:
         conditions = self.config.get("status", {}).get("conditions", [])
         return next((str(found["reason"]) for found in conditions if found["type"] == "Ready"), "")
 
+    def events(self) -> list[tuple[str, str]]:
+        """Type and reason of the Events about the config, oldest first."""
+        told = self.api.list("v1", "Event", namespace="default", fieldSelector=f"involvedObject.name={self.name}")
+        return [(event["type"], event["reason"]) for event in sorted(told, key=lambda event: event["eventTime"])]
+
     def schedule(self) -> None:
         """Play scheduler and kubelets: bind each agent's pod to its node and make it ready."""
         for pod in self.pods():
