@@ -43,5 +43,6 @@ make_busybox() {
 
 quietly_here() { "$@" >"$DP_CACHE/log/busybox.log" 2>&1 || fail "$* failed: see $DP_CACHE/log/busybox.log"; }
 
+alone base-images
 image "$PYTHON_IMAGE" make_python
 image "$BUSYBOX_IMAGE" make_busybox

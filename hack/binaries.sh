@@ -54,8 +54,10 @@ if [ "$1" = --build ]; then
   exit
 fi
 
+alone binaries "$@"
+versions="$KUBERNETES_VERSION $ETCD_VERSION $CONTAINERD_VERSION"
 for name in "$@"; do
-  place="$DP_CACHE/binaries/$name-$(key hack/binaries.sh "hack/binaries/$name"/*)"
+  place="$DP_CACHE/binaries/$name-$(key "$versions" hack/binaries.sh "hack/binaries/$name"/*)"
   if [ ! -d "$place" ]; then
     rm -rf "$DP_CACHE/binaries/$name"-* # also those of older sources
     mkdir -p "$place.part"

@@ -5,6 +5,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . hack/lib.sh
 
+ended() { ! kill -0 "$1"; }
+
 pid_file="$DP_CACHE/dockerd.pid"
 
 if docker info >/dev/null 2>&1; then
@@ -26,12 +28,7 @@ rm -f "$DP_CACHE/kubeconfig"
 if pid="$(cat "$pid_file" 2>/dev/null)" && [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = dockerd ]; then
   say "stopping the engine that hack/engine.sh started"
   kill "$pid"
-  waited=0
-  while kill -0 "$pid" 2>/dev/null; do
-    waited=$((waited + 1))
-    [ "$waited" -lt 150 ] || fail "dockerd (process $pid) does not stop within 30 s: see $DP_CACHE/log/dockerd.log"
-    sleep 0.2
-  done
+  until_within 60 "dockerd (process $pid) to stop" ended "$pid"
 fi
 rm -f "$pid_file"
 

@@ -7,68 +7,74 @@ cd "$(dirname "$0")/.."
 
 nodes=("$DP_CLUSTER-control-plane" "$DP_CLUSTER-worker" "$DP_CLUSTER-worker2")
 
-# The three nodes run and say of themselves that they are ready.
+# Lives in the nodes' memory: a node that was started again, or never set up to the end, has none. Routes of pods are gone
+# from such a node, while the API server may still call it ready.
+mark=/run/device-plugins-cluster-is-up
+
+# The three nodes run since they were set up, and are ready.
 healthy() {
-  [ "$(docker inspect --format '{{.State.Running}}' "${nodes[@]}" 2>/dev/null | sort -u)" = true ] || return
-  local ready
+  local node ready
+  for node in "${nodes[@]}"; do docker exec "$node" test -e "$mark" 2>/dev/null || return; done
   ready="$(kubectl --request-timeout 3s get nodes -o jsonpath='{range .items[*]}{.status.conditions[?(@.type=="Ready")].status}{"\n"}{end}' 2>/dev/null)"
   [ "$ready" = $'True\nTrue\nTrue' ]
 }
 
 config() { # NODE-IMAGE
-  cat <<'END2'
-kind: Cluster
-apiVersion: kind.x-k8s.io/v1alpha4
-nodes:
-- role: control-plane
-- role: worker
-- role: worker
-END2
+  local role mounts="extraMounts: [{hostPath: $DP_CACHE/exchange, containerPath: /exchange, readOnly: true}]"
+  # hack/load.sh hands images over there: through the engine it takes far longer.
+  mkdir -p "$DP_CACHE/exchange"
+  printf 'kind: Cluster\napiVersion: kind.x-k8s.io/v1alpha4\nnodes:\n'
+  for role in control-plane worker worker; do printf -- '- role: %s\n  %s\n' "$role" "$mounts"; done
+  # Not refusing cgroup v1 changes nothing where there is v2.
+  cat <<'END'
+kubeadmConfigPatches:
+- |
+  kind: KubeletConfiguration
+  apiVersion: kubelet.config.k8s.io/v1beta1
+  failCgroupV1: false
+END
   [ "$1" != "$NODE_IMAGE" ] || return 0
   # What our own node image lacks or does in its own way: see hack/README.md.
-  cat <<'END2'
-networking:
-  disableDefaultCNI: true
-  kubeProxyMode: nftables
-kubeadmConfigPatches:
+  cat <<'END'
+  cgroupDriver: cgroupfs
 - |
   kind: ClusterConfiguration
   apiVersion: kubeadm.k8s.io/v1beta4
   dns:
     disabled: true
-- |
-  kind: KubeletConfiguration
-  apiVersion: kubelet.config.k8s.io/v1beta1
-  cgroupDriver: cgroupfs
-  failCgroupV1: false
-END2
+networking:
+  disableDefaultCNI: true
+  kubeProxyMode: nftables
+END
 }
+
+# A line for each node: its name, its address, its pods' addresses.
+addresses() {
+  kubectl get nodes -o jsonpath='{range .items[*]}{.metadata.name} {.status.addresses[0].address} {.spec.podCIDR}{"\n"}{end}'
+}
+
+all_have_addresses() { [ "$(addresses | awk 'NF == 3' | wc -l)" = ${#nodes[@]} ]; }
 
 # A bridge on each node, and on each a route to the pods of the others.
 connect_pods() {
-  local lines name address pods other
+  local lines name address pods other range
   # The controller manager hands the ranges out a moment after a node joins.
-  local waited=0
-  until lines="$(kubectl get nodes -o jsonpath='{range .items[*]}{.metadata.name} {.status.addresses[0].address} {.spec.podCIDR}{"\n"}{end}')" &&
-    [ "$(awk 'NF == 3' <<<"$lines" | wc -l)" = ${#nodes[@]} ]; do
-    waited=$((waited + 1))
-    [ "$waited" -lt 150 ] || fail "not every node got a range of pod addresses within 30 s: 'kubectl get nodes -o yaml' and the controller manager's log say why"
-    sleep 0.2
-  done
+  until_within 120 "a range of pod addresses for every node" all_have_addresses
+  lines="$(addresses)"
   for name in "${nodes[@]}"; do
     pods="$(awk -v name="$name" '$1 == name {print $3}' <<<"$lines")"
     {
       while read -r other address range; do
         [ "$other" = "$name" ] || echo "ip route replace $range via $address"
       done <<<"$lines"
-      cat <<END2
-cat >/etc/cni/net.d/10-bridge.conflist <<'END3'
+      cat <<END
+cat >/etc/cni/net.d/10-bridge.conflist <<'CONFLIST'
 {"cniVersion": "1.0.0", "name": "pods", "plugins": [
   {"type": "bridge", "bridge": "cni0", "isGateway": true, "ipMasq": true, "hairpinMode": true,
    "ipam": {"type": "host-local", "ranges": [[{"subnet": "$pods"}]], "routes": [{"dst": "0.0.0.0/0"}]}},
   {"type": "portmap", "capabilities": {"portMappings": true}}]}
-END3
-END2
+CONFLIST
+END
     } | docker exec -i "$name" sh -e || fail "the pod network of $name could not be set up: its answer stands above"
   done
 }
@@ -82,32 +88,33 @@ create() { # NODE-IMAGE
 }
 
 up() {
+  [ -x "$DP_CACHE/bin/kubectl" ] || hack/tools.sh
   if healthy; then
     say "cluster $DP_CLUSTER: runs"
     return
   fi
   hack/engine.sh
-  if healthy; then
-    say "cluster $DP_CLUSTER: runs"
-    return
-  fi
   hack/tools.sh
   local image
   image="$(hack/node-image.sh)"
-  if [ -n "$(docker ps -aq --filter "label=io.x-k8s.kind.cluster=$DP_CLUSTER")" ]; then
+  if [ -n "$(docker ps --all --quiet --filter "label=io.x-k8s.kind.cluster=$DP_CLUSTER")" ]; then
     step "removing the broken cluster $DP_CLUSTER" remove
   fi
   step "cluster $DP_CLUSTER" create "$image"
   if [ "$image" != "$NODE_IMAGE" ]; then step "pod network" connect_pods; fi
   step "nodes ready" quietly nodes-ready kubectl wait --for=condition=Ready --timeout=120s node --all
+  local node
+  for node in "${nodes[@]}"; do docker exec "$node" touch "$mark"; done
 }
 
 case ${1:-} in
 up)
+  alone "cluster-$DP_CLUSTER" up
   up
   say "cluster $DP_CLUSTER is up after $SECONDS s: export KUBECONFIG=$KUBECONFIG PATH=$DP_CACHE/bin:\$PATH"
   ;;
 down)
+  alone "cluster-$DP_CLUSTER" down
   docker info >/dev/null 2>&1 || fail "no Docker engine answers, so no cluster runs; hack/engine.sh starts one, hack/clean.sh removes all that is left"
   hack/tools.sh
   step "removing the cluster $DP_CLUSTER" remove

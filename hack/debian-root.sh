@@ -10,6 +10,7 @@ suite=$1 root=$2 packages=$3
 apt_packages debootstrap=debootstrap
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 [ -e "$keyring" ] || quietly apt-keyring apt-get install -y --no-install-recommends debian-archive-keyring
+# shellcheck disable=SC2016 # $(REPO_URI) is for apt-get
 mirror="$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | sort -u | grep -v -i security | head -n 1)"
 [ -n "$mirror" ] || fail "apt knows no mirror: is /etc/apt/sources.list.d empty, or 'apt-get update' still to be run?"
 

@@ -7,18 +7,32 @@ cd "$(dirname "$0")/.."
 pid_file="$DP_CACHE/dockerd.pid"
 log="$DP_CACHE/log/dockerd.log"
 
-if docker info >/dev/null 2>&1; then
-  say "Docker engine: runs"
-  exit
-fi
+if docker info >/dev/null 2>&1; then exit; fi
+alone engine
 [ "$(id -u)" = 0 ] || fail "no Docker engine answers: start Docker (or be in the group docker), then run this again; as root this script starts one itself"
 
 apt_packages dockerd=docker.io containerd=containerd runc=runc iptables=iptables jq=jq
 command -v docker >/dev/null || fail "dockerd is there but no docker client: install Docker's command line, then run this again"
 
+# forget_unless FILE NAME: a file with a process's number is of no use when that process is another program by now, as
+# after a machine was cut off; dockerd would take it for itself and refuse to start.
+forget_unless() {
+  local pid
+  pid="$(cat "$1" 2>/dev/null)" || return 0
+  [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = "$2" ] || rm -f "$1"
+}
+
 start_engine() {
-  # A machine that was cut off leaves these behind, and dockerd then refuses to start.
-  if [ -e /run/docker.pid ] && ! kill -0 "$(cat /run/docker.pid)" 2>/dev/null; then rm -f /run/docker.pid; fi
+  forget_unless "$pid_file" dockerd
+  forget_unless /run/docker/containerd/containerd.pid containerd
+  if [ -e "$pid_file" ]; then
+    local pid
+    pid="$(cat "$pid_file")"
+    say "dockerd (process $pid) runs but does not answer: stopping it"
+    kill "$pid"
+    until_within 60 "dockerd (process $pid) to stop" ended "$pid"
+    rm -f "$pid_file"
+  fi
   mkdir -p /lib/modules
   install -m 0755 hack/node/runc-bounded "$DP_CACHE/bin/runc-bounded"
   local arguments=(--pidfile "$pid_file")
@@ -28,14 +42,16 @@ start_engine() {
   fi
   # Detached and without our descriptors: it outlives this script and holds no lock or pipe of the caller.
   setsid dockerd "${arguments[@]}" >"$log" 2>&1 </dev/null &
-  local waited=0
-  until docker info >/dev/null 2>&1; do
-    kill -0 $! 2>/dev/null || { tail -n 20 "$log" >&2; fail "dockerd ended: its last words stand above, all of them are in $log"; }
-    waited=$((waited + 1))
-    [ "$waited" -lt 300 ] || fail "dockerd did not answer within 60 s: see $log"
-    sleep 0.2
-  done
+  until_within 60 "dockerd to answer or to end; its log is $log" answers_or_ended $!
+  kill -0 $! 2>/dev/null || {
+    tail -n 20 "$log" >&2
+    fail "dockerd ended: its last words stand above, all of them are in $log"
+  }
 }
+
+answers_or_ended() { docker info || ! kill -0 "$1"; }
+
+ended() { ! kill -0 "$1"; }
 
 # Whether the bounding set holds every capability that the kernel knows.
 capsh_has_all() {

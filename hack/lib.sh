@@ -8,7 +8,9 @@ DP_CACHE="${DP_CACHE:-$HOME/.cache/device-plugins}"
 DP_CLUSTER="${DP_CLUSTER:-dp}"
 mkdir -p "$DP_CACHE/bin" "$DP_CACHE/log"
 export PATH="$DP_CACHE/bin:$PATH:/usr/local/go/bin:/usr/sbin:/sbin"
+# One file for each cluster, and never the user's own.
 export KUBECONFIG="$DP_CACHE/kubeconfig"
+[ "$DP_CLUSTER" = dp ] || KUBECONFIG="$DP_CACHE/kubeconfig-$DP_CLUSTER"
 
 say() { printf '==> %s\n' "$*" >&2; }
 
@@ -45,8 +47,12 @@ quietly() {
   fail "$name failed: the end of its log stands above, all of it is in $log"
 }
 
-# key FILE...: a short hash of these files and of the versions.
-key() { cat hack/versions.env "$@" | sha256sum | cut -c 1-12; }
+# key WORDS FILE...: a short hash of what something is made from.
+key() {
+  local words=$1
+  shift
+  { printf '%s' "$words" && cat "$@"; } | sha256sum | cut -c 1-12
+}
 
 # apt_packages COMMAND=PACKAGE...: installs what is missing, on Debian as root.
 apt_packages() {
@@ -75,4 +81,24 @@ can_pull() {
   timeout 20 docker pull --quiet "$BUSYBOX_IMAGE" >/dev/null 2>&1 && step "$1" docker pull --quiet "$1" >/dev/null && return
   [ "${DP_IMAGES:-}" != pull ] || fail "$1 could not be pulled: is its registry reachable? DP_IMAGES=build makes it here instead"
   return 1
+}
+
+# until_within SECONDS WHAT COMMAND...: waits for WHAT, which is when COMMAND succeeds.
+until_within() {
+  local limit=$1 what=$2 from=$SECONDS
+  shift 2
+  until "$@" >/dev/null 2>&1; do
+    [ $((SECONDS - from)) -lt "$limit" ] || fail "waited $limit s in vain for $what: '$*' says why"
+    sleep 0.2
+  done
+}
+
+# alone NAME ARGUMENT...: starts the calling script again, with these arguments, as the only one that holds the lock
+# NAME; returns where it is held already. flock keeps the lock to itself, so that an engine started here does not.
+alone() {
+  local name=$1
+  shift
+  case ":${DP_LOCKS:-}:" in *":$name:"*) return ;; esac
+  command -v flock >/dev/null || return 0
+  DP_LOCKS="${DP_LOCKS:-}:$name" exec flock --close "$DP_CACHE/$name.lock" "hack/${0##*/}" "$@"
 }

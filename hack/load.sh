@@ -5,6 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . hack/lib.sh
 
+alone "load-$DP_CLUSTER" "$@"
 nodes=("$DP_CLUSTER-control-plane" "$DP_CLUSTER-worker" "$DP_CLUSTER-worker2")
 if [ "${1:-}" = --nodes ]; then
   IFS=, read -r -a nodes <<<"${2:?--nodes wants names}"
@@ -12,7 +13,8 @@ if [ "${1:-}" = --nodes ]; then
 fi
 [ $# -gt 0 ] || fail "say which images: hack/load.sh [--nodes NODE,NODE] IMAGE..."
 
-work="$(mktemp -d)"
+mkdir -p "$DP_CACHE/exchange"
+work="$(mktemp -d "$DP_CACHE/exchange/XXXXXX")"
 trap 'rm -rf "$work"' EXIT
 started=$SECONDS
 declare -A id=() wanted=() layers=() running=()
@@ -41,8 +43,15 @@ fi
 put() { # NODE IMAGE...
   local node=$1 image
   shift
-  # --local: the client reads the archive; sent through the daemon, it takes twice as long.
-  docker exec -i "$node" ctr -n k8s.io images import --local - <"$work/needed.tar" || return
+  local archive="/exchange/${work##*/}/needed.tar"
+  # An engine on another machine does not see our files.
+  if ! docker exec "$node" test -e "$archive"; then
+    archive=/kind/needed.tar
+    docker cp "$work/needed.tar" "$node:$archive" || return
+  fi
+  # --local: the client reads the archive; sent on to the daemon, it takes twice as long.
+  docker exec "$node" ctr -n k8s.io images import --local "$archive" || return
+  docker exec "$node" rm -f /kind/needed.tar
   for image in "$@"; do
     docker exec "$node" sh -c "sed -i '\\|^$image |d' /kind/loaded 2>/dev/null; echo '$image ${id[$image]}' >>/kind/loaded" || return
   done

@@ -5,13 +5,13 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . hack/lib.sh
 
-built="deviceplugins.dev/kind-node:v$KUBERNETES_VERSION-$(key hack/node-image.sh hack/debian-root.sh hack/node/* hack/binaries/*/*)"
+built="deviceplugins.dev/kind-node:v$KUBERNETES_VERSION-$(key "$(cat hack/versions.env)" hack/node-image.sh hack/debian-root.sh hack/node/* hack/binaries.sh hack/binaries/*/*)"
 packages=systemd,systemd-sysv,dbus,ca-certificates,conntrack,containernetworking-plugins,ethtool,hostname,iproute2
 packages+=,iptables,jq,kmod,mount,nftables,procps,runc,socat,util-linux
 root="$DP_CACHE/node-root"
 
 # The system without our programs changes seldom: kept as one archive.
-base_archive="$DP_CACHE/node-root-$(key hack/debian-root.sh <(echo "$packages")).tar"
+base_archive="$DP_CACHE/node-root-$(key "$NODE_SUITE $packages" hack/debian-root.sh).tar"
 
 make_base() {
   hack/debian-root.sh "$NODE_SUITE" "$root" "$packages"
@@ -40,6 +40,8 @@ add_programs() {
   done
   ln -sfn /usr/lib/cni "$root/opt/cni/bin"
   ln -sf /lib/systemd/system/multi-user.target "$root/etc/systemd/system/default.target"
+  # Nobody logs in at a container's console.
+  ln -sf /dev/null "$root/etc/systemd/system/getty.target"
   echo "v$KUBERNETES_VERSION" >"$root/kind/version"
 }
 
@@ -82,12 +84,7 @@ import_images() { # CONTAINER
   done
   [ ${#images[@]} = 6 ] || fail "kubeadm names other images than expected: ${images[*]}"
   docker exec -d "$1" containerd
-  local waited=0
-  until docker exec "$1" ctr version >/dev/null 2>&1; do
-    waited=$((waited + 1))
-    [ "$waited" -lt 100 ] || fail "containerd does not answer inside the node image within 20 s: see 'docker exec $1 containerd'"
-    sleep 0.2
-  done
+  until_within 60 "containerd in the node image to answer" docker exec "$1" ctr version
   docker save "${images[@]}" | docker exec -i "$1" ctr -n k8s.io images import --no-unpack - >/dev/null
   docker exec "$1" sh -c 'kill "$(pidof containerd)"; while pidof containerd; do sleep 0.1; done; rm -rf /run/containerd' >/dev/null
   docker rmi "${images[@]}" deviceplugins.dev/kubernetes:build >/dev/null
@@ -115,6 +112,10 @@ make_image() {
 }
 
 case ${1:-} in
+--name)
+  echo "$built"
+  exit
+  ;;
 --base)
   make_base
   exit
@@ -125,9 +126,9 @@ case ${1:-} in
   ;;
 esac
 
+alone node-image "$@"
 hack/engine.sh
 if image_exists "$built" && [ "${DP_IMAGES:-build}" = build ]; then
-  say "node image (cached)"
   echo "$built"
   exit
 fi

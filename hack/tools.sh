@@ -11,8 +11,9 @@ get_kind() {
 
 # kubectl_from NODE-IMAGE
 kubectl_from() {
-  docker run --rm --entrypoint cat "$1" /usr/bin/kubectl >"$DP_CACHE/bin/kubectl.part" && chmod 0755 "$DP_CACHE/bin/kubectl.part" ||
+  docker run --rm --entrypoint cat "$1" /usr/bin/kubectl >"$DP_CACHE/bin/kubectl.part" ||
     fail "kubectl could not be copied out of $1: see what docker says above"
+  chmod 0755 "$DP_CACHE/bin/kubectl.part"
   mv "$DP_CACHE/bin/kubectl.part" "$DP_CACHE/bin/kubectl"
 }
 
@@ -23,7 +24,8 @@ if [ "$(cat "$DP_CACHE/kubectl-from" 2>/dev/null)" != "$image" ] || [ ! -x "$DP_
   if [ "$image" = "$NODE_IMAGE" ]; then
     step "kubectl" kubectl_from "$image"
   else
-    ln -sf "$(hack/binaries.sh kubernetes)/kubernetes" "$DP_CACHE/bin/kubectl"
+    # A hard link: it stays when newer sources replace the folder.
+    ln -f "$(hack/binaries.sh kubernetes)/kubernetes" "$DP_CACHE/bin/kubectl"
   fi
   echo "$image" >"$DP_CACHE/kubectl-from"
 fi

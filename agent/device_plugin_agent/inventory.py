@@ -18,6 +18,10 @@ ALLOCATION_GRACE = 30.0
 """Seconds after an Allocate in which the device counts as used although podresources does not name it yet (R8)."""
 
 
+NOT_SELECTED = "NotSelected"
+"""Reason of a device that the configuration no longer wants."""
+
+
 Tracks = Mapping[Probe, Track | None]
 """A device's probes, Exists first; None for one that has not looked yet."""
 
@@ -141,9 +145,9 @@ class Inventory:
             self._entries[device_id] = replace(self._entries[device_id], allocated_at=monotonic)
 
     def adopt(self, devices: Iterable[Device], since: Mapping[str, float], *, monotonic: float) -> None:
-        """Take over from what the last agent process reported: since when, and which devices were missing.
+        """Take over from what the last agent process reported: since when, and what was there that is not any more.
 
-        `since` is Unix time for each device's ID.
+        `since` is Unix time for each device's ID. The next look tells which of them are missing.
         """
         entries = dict(self._entries)
         for device in devices:
@@ -152,7 +156,7 @@ class Inventory:
                 if known.track.state is device.state:
                     track = replace(known.track, since=min(known.track.since, since[device.id]))
                     entries[device.id] = replace(known, track=track)
-            elif device.state is not DeviceState.HEALTHY:
+            elif device.reason != NOT_SELECTED:
                 entries[device.id] = Entry(
                     device=Candidate(
                         id=device.id,
@@ -250,7 +254,7 @@ class Inventory:
         since = entry.track.since if entry.track.state is DeviceState.UNHEALTHY else now
         track = Track(
             state=DeviceState.UNHEALTHY,
-            reason="NotSelected",
+            reason=NOT_SELECTED,
             message="the configuration no longer selects it; it goes when the container that has it ends",
             since=since,
         )

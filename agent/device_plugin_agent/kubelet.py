@@ -133,7 +133,7 @@ class Registration:
         self._socket: Path | None = None
 
     async def run(self) -> None:
-        """Keep it registered until cancelled; then close the streams. Nothing is withdrawn (design §4)."""
+        """Keep it registered until cancelled, or until it leaves; then close the streams."""
         failures = 0
         try:
             while True:
@@ -141,6 +141,8 @@ class Registration:
                 lived, why = await self._once(identity)
                 failures = 1 if lived >= _STABLE else failures + 1
                 self._set(Registered(message=why, at=self.state.at))
+                if self._plugin.leaving:
+                    return
                 if await self._kubelet.another_than(identity, self._pause(failures)):
                     failures = 0
         finally:

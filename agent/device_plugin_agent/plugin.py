@@ -64,16 +64,14 @@ class DevicePlugin(rpc.DevicePluginServicer):
         self.settings = settings
         self.changed = Signal()
         self.streams = Streams()
-        self._told = Signal()
-        self._told_of: int | None = None
+        self.leaving = False
         self._clock = clock
         self._handed_out = handed_out
 
-    async def told_nothing_is_left(self, timeout: float) -> None:
-        """Wait until a stream carried an empty list, at most `timeout` seconds."""
-        deadline = self._clock.monotonic() + timeout
-        while self._told_of != 0 and (left := deadline - self._clock.monotonic()) > 0:
-            await self._told.after(self._told.count, left)
+    def leave(self) -> None:
+        """End the kubelet's stream once it has carried an empty list."""
+        self.leaving = True
+        self.changed.fire()
 
     async def GetDevicePluginOptions(  # noqa: N802  (the kubelet's name)
         self, request: api.Empty, context: "grpc.aio.ServicerContext[api.Empty, api.DevicePluginOptions]"
@@ -94,9 +92,9 @@ class DevicePlugin(rpc.DevicePluginServicer):
                 if response != told:
                     told = response
                     yield response
-                    self._told_of = len(response.devices)
-                    self._told.fire()
                     await asyncio.sleep(LIST_INTERVAL)
+                if self.leaving and not response.devices:
+                    return  # the end of the stream carries what was sent before; breaking it off might not
                 await self.changed.after(seen)
         finally:
             stream.closed.set()

@@ -132,6 +132,7 @@ class Supervisor:
                 except ValueError:
                     since[device.id] = self._clock.now()
             served.inventory.adopt(reported.devices, since, monotonic=self._clock.monotonic())
+        self._all_due()
         self._look()
 
     def offers(self) -> list[Offer]:
@@ -283,7 +284,8 @@ class Supervisor:
     async def _end(self, served: _Served) -> None:
         # An empty list is a clean end; a stream that just breaks leaves its capacity on the node for five minutes.
         if served.registration.state.now:
-            await served.plugin.told_nothing_is_left(_FAREWELL)
+            served.plugin.leave()
+            await asyncio.wait((served.task,), timeout=_FAREWELL)
         served.probing.cancel()
         served.task.cancel()
         await asyncio.wait((served.task, served.probing))

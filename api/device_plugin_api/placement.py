@@ -40,7 +40,7 @@ class NodeSelectorRequirement(Struct, rename="camel", frozen=True, kw_only=True,
     ]
     values: Annotated[
         tuple[Annotated[str, doc("One value.", max_length=253)], ...],
-        doc("What it is compared with.", max_length=64, openapi=ATOMIC),
+        doc("What it is compared with.", max_length=32, openapi=ATOMIC),
     ] = ()
 
 
@@ -51,7 +51,7 @@ class NodeSelectorTerm(Struct, rename="camel", frozen=True, kw_only=True, omit_d
     """All of its requirements must hold."""
 
     match_expressions: Annotated[
-        tuple[Requirement, ...], doc("Requirements on labels.", max_length=16, openapi=ATOMIC)
+        tuple[Requirement, ...], doc("Requirements on labels.", max_length=8, openapi=ATOMIC)
     ] = ()
     match_fields: Annotated[
         tuple[Requirement, ...],
@@ -68,7 +68,7 @@ class NodeSelector(Struct, rename="camel", frozen=True, kw_only=True, omit_defau
     """Any one of its terms must hold."""
 
     node_selector_terms: Annotated[
-        tuple[NodeSelectorTerm, ...], doc("Terms, joined by OR.", min_length=1, max_length=16, openapi=ATOMIC)
+        tuple[NodeSelectorTerm, ...], doc("Terms, joined by OR.", min_length=1, max_length=8, openapi=ATOMIC)
     ]
 
 

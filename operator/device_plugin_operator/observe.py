@@ -111,7 +111,7 @@ class Observer:
             try:
                 memory.expected = (digest, await self._with_defaults(wanted))
             except ApiError as error:
-                if error.status not in REFUSALS:
+                if error.status not in REFUSALS | {_NOT_FOUND}:  # not found: the agents' namespace
                     raise
                 # It belongs into the status: nobody reads the operator's log first.
                 return Daemons(live=live, wanted=wanted, expected=None, refusal=error.message)

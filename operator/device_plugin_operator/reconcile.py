@@ -68,8 +68,7 @@ class ConfigReconciler:
             raise failures[0].error
         if len(actions) > AT_ONCE or snapshot.unseen:
             return Result(0.0)
-        orphans = snapshot.nodes.keys() - {pod.node for pod in snapshot.pods if nodes.living(pod)}
-        return Result(min(pause, nodes.RECHECK if orphans else _RESYNC))
+        return Result(min(pause, _RESYNC if _tells_itself(snapshot) else nodes.RECHECK))
 
     async def _tell(self, snapshot: Snapshot, removed: frozenset[str]) -> float:
         """Write the status if it differs; seconds until it may be another without anything happening."""
@@ -109,3 +108,10 @@ class ConfigReconciler:
         self._recorder.forget(request.name)
         self._queue.forget(request)
         self._written.pop(request.name, None)
+
+
+def _tells_itself(snapshot: Snapshot) -> bool:
+    """Whether an event tells of everything that can change: not of a refusal's cause, nor of a node without agent."""
+    if snapshot.daemons is not None and snapshot.daemons.refusal:
+        return False
+    return snapshot.nodes.keys() <= {pod.node for pod in snapshot.pods if nodes.living(pod)}

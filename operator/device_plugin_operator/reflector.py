@@ -13,7 +13,7 @@ from device_plugin_operator.decode import Meta, Wire
 
 _PAGE = "500"
 _GONE = 410
-_FIRST, _MOST = 0.25, 30.0
+_FIRST, _MOST = 0.25, 10.0
 _WATCH_SECONDS = 270
 """The API server ends each watch after about that time; the next goes on where it stopped."""
 

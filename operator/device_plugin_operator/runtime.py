@@ -6,6 +6,7 @@ import os
 import random
 import signal
 import socket
+import threading
 from collections.abc import Coroutine
 from typing import Any
 
@@ -129,7 +130,9 @@ class Operator:
             raise Failed(f"{ended.get_name()} ended: {error or 'without an error'}") from error
 
     def handle_signals(self) -> None:
-        """SIGTERM and SIGINT stop us."""
+        """SIGTERM and SIGINT stop us; in a thread, as in tests, signals are not ours."""
+        if threading.current_thread() is not threading.main_thread():
+            return
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)

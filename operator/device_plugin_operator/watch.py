@@ -30,7 +30,7 @@ def _settings() -> kopf.OperatorSettings:
     settings.watching.server_timeout = 270
     settings.watching.label_selectors["apps", "daemonsets"] = f"app.kubernetes.io/name={AGENT}"
     # Through an upgrade of the control plane we wait; only then the process ends and is started anew.
-    settings.networking.error_backoffs = (1, 1, 2, 3, 5, 8, 13, *([15] * 40))
+    settings.networking.error_backoffs = (1, 1, 2, 3, *([5] * 120))
     return settings
 
 

@@ -109,9 +109,9 @@ def largest_config() -> Json:
         }
 
     key = f"{filled('d', 253)}/{filled('n', 63)}"
-    requirement = {"key": key, "operator": "In", "values": [filled(f"v{i:02d}", 63) for i in range(64)]}
+    requirement = {"key": key, "operator": "In", "values": [filled(f"v{i:02d}", 63) for i in range(32)]}
     field = {"key": "metadata.name", "operator": "In", "values": [filled("n", 253)]}
-    terms = [{"matchExpressions": [requirement] * 16, "matchFields": [field] * 4}] * 16
+    terms = [{"matchExpressions": [requirement] * 8, "matchFields": [field] * 4}] * 8
     return config(
         filled("c", 45),
         nodeSelector={f"{filled(f'd{i:02d}', 253)}/{filled('n', 63)}": filled("v", 63) for i in range(16)},

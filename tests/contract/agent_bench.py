@@ -119,7 +119,7 @@ class Bench:
         if not task.cancelled():
             task.result()
 
-    async def until(self, condition: Callable[[], bool], timeout: float = 5.0) -> None:
+    async def until(self, condition: Callable[[], bool], timeout: float = 20.0) -> None:
         """Wait until the condition holds; kubelet, API server and agent all live on this event loop."""
         async with asyncio.timeout(timeout):
             while not condition():  # noqa: ASYNC110  (three parties of which none knows the test)

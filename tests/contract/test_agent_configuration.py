@@ -165,3 +165,14 @@ async def test_a_damaged_saved_copy_is_no_reason_to_end(bench: Bench) -> None:
     bench.api.put(spec())
     async with bench.agent():
         await bench.offers(1, 1)
+
+
+async def test_a_device_that_vanished_while_no_agent_ran_is_told_as_missing(bench: Bench) -> None:
+    bench.plug("video0", "video1")
+    bench.api.put(spec())
+    async with bench.agent():
+        await bench.until(lambda: bench.states() == {"video0": "Works", "video1": "Works"})
+    bench.pull("video1")
+    async with bench.agent():
+        await bench.until(lambda: bench.states() == {"video0": "Works", "video1": "DeviceMissing"})
+        await bench.offers(1, 2)

@@ -73,7 +73,7 @@ async def test_who_has_a_device_is_reported_and_so_is_its_release(bench: Bench) 
         (device,) = bench.resource_status().devices
         assert [(each.namespace, each.pod, each.container) for each in device.allocated_to] == [("team", "p", "c")]
         bench.kubelet.delete_pod(pod)
-        await bench.until(lambda: bench.api.reported().counts.allocated == 0, timeout=8)
+        await bench.until(lambda: bench.api.reported().counts.allocated == 0)
 
 
 @pytest.mark.parametrize(

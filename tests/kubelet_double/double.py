@@ -182,7 +182,7 @@ class KubeletDouble:
         """What a plugin did that a real kubelet would not survive, or would mix up, without complaining."""
         return self.journal.violations
 
-    async def wait_for(self, predicate: Callable[[], bool], timeout: float = 5.0) -> None:
+    async def wait_for(self, predicate: Callable[[], bool], timeout: float = 20.0) -> None:
         """Until `predicate` holds, looked at after each event here; TimeoutError tells how things stood."""
         try:
             await self.journal.wait_for(predicate, timeout)
@@ -191,7 +191,7 @@ class KubeletDouble:
             tail = self.journal.registrations[-3:]
             raise TimeoutError(f"after {timeout} s: node {numbers}, last registrations {tail}") from None
 
-    async def wait_for_counts(self, resource: str, allocatable: int, capacity: int, timeout: float = 5.0) -> None:
+    async def wait_for_counts(self, resource: str, allocatable: int, capacity: int, timeout: float = 20.0) -> None:
         """Until the node shows `allocatable`/`capacity`."""
         await self.wait_for(lambda: self.counts(resource) == Counts(capacity, allocatable), timeout)
 

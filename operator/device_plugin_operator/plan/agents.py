@@ -81,16 +81,11 @@ def unready(
         if before is not None:
             since = before.get(node, now)
         else:
-            since = _earliest(now, told.get(node), pod.since if pod else None)
+            since = min(now, unix_time(told.get(node) or (pod.since if pod else "")) or now)
         result[node] = since
     if short:
         result[NEVER_CREATED] = (before or {}).get(NEVER_CREATED, now)
     return result
-
-
-def _earliest(now: float, *stamps: str | None) -> float:
-    times = [unix_time(stamp) for stamp in stamps if stamp]
-    return min([now, *(time for time in times if time is not None)])
 
 
 def assess(

@@ -39,7 +39,7 @@ def purposes(config: Config, nodes: Mapping[str, NodeObject], pods: Mapping[str,
     for node in sorted({*nodes, *pods}):
         found, pod = nodes.get(node), pods.get(node)
         if pod is not None and living(pod):
-            if found is None or pod.created > found.created:
+            if found is None or pod.created >= found.created:
                 needed[node] = f"pod {pod.uid}"
         elif found is not None:
             needed[node] = f"placement {config.generation}"

@@ -58,6 +58,10 @@ def _list(names: Sequence[str]) -> str:
     return f"{text} and {len(names) - _NAMED} more" if len(names) > _NAMED else text
 
 
+def _many(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def invalid_spec(view: View) -> Verdict | None:
     """Nothing can be made of the spec."""
     if not view.invalid:
@@ -75,7 +79,7 @@ def config_rejected(view: View) -> Verdict | None:
     if not view.rejected:
         return None
     node, message = view.rejected[0]
-    others = f" (and {len(view.rejected) - 1} more nodes)" if len(view.rejected) > 1 else ""
+    others = f" (and {_many(len(view.rejected) - 1, 'other node')})" if len(view.rejected) > 1 else ""
     return Verdict(reason="ConfigRejected", message=f"{node}{others}: {message}", degraded=True, stalled=True)
 
 
@@ -85,9 +89,13 @@ def agents_unavailable(view: View) -> Verdict | None:
         message = f"The API server refuses the agents' DaemonSet: {view.refusal}"
     elif view.down:
         named = _list([f"{node} ({reason})" for node, reason in view.down])
-        message = f"{len(view.down)} agents do not work: {named}. See status.problems and: {_look(view, 'pods')}"
+        message = (
+            f"Not working: {_many(len(view.down), 'agent')}: {named}. See status.problems and: {_look(view, 'pods')}"
+        )
     elif view.never_created:
-        message = f"Agents were not created on all {view.nodes.desired} nodes. See: {_look(view, 'daemonsets')}"
+        message = (
+            f"Agents were not created on all of {_many(view.nodes.desired, 'node')}. See: {_look(view, 'daemonsets')}"
+        )
     else:
         return None
     return Verdict(reason="AgentsUnavailable", message=message, degraded=True)
@@ -126,7 +134,7 @@ def some_unhealthy(view: View) -> Verdict | None:
     named = f": {_list(devices)}" if devices else ""
     return Verdict(
         reason="SomeUnhealthy",
-        message=f"{troubled} of {view.devices.total} devices do not work{named}. See status.problems",
+        message=f"Not working: {troubled} of {_many(view.devices.total, 'device')}{named}. See status.problems",
         ready=True,
         degraded=True,
     )
@@ -145,18 +153,18 @@ def no_devices_found(view: View) -> Verdict | None:
         return None
     return Verdict(
         reason="NoDevicesFound",
-        message=f"{view.nodes.desired} nodes were searched and have no such device. What each step of the selection "
-        f"saw: kubectl get ndp -l {CONFIG_LABEL}={view.name} -o yaml",
+        message=f"No such device on {_many(view.nodes.desired, 'node')}. What each step of the selection saw: "
+        f"kubectl get ndp -l {CONFIG_LABEL}={view.name} -o yaml",
         ready=True,
     )
 
 
 def all_nodes_ready(view: View) -> Verdict:
     """Nothing is left to say."""
-    cordoned = f"; {view.devices.cordoned} are cordoned" if view.devices.cordoned else ""
+    cordoned = f"; cordoned: {view.devices.cordoned}" if view.devices.cordoned else ""
     return Verdict(
         reason="AllNodesReady",
-        message=f"{view.nodes.desired} nodes serve {view.devices.healthy} healthy devices{cordoned}",
+        message=f"{_many(view.devices.healthy, 'healthy device')} on {_many(view.nodes.desired, 'node')}{cordoned}",
         ready=True,
     )
 

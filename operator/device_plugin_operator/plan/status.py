@@ -135,7 +135,7 @@ def _conditions(config: Config, verdict: Verdict, devices: DeviceCounts, now: fl
     troubled = broken > 0
     degraded = verdict.degraded if verdict.degraded is not None else troubled
     if verdict.degraded is None and troubled:
-        why, what = "SomeUnhealthy", f"{broken} devices do not work"
+        why, what = "SomeUnhealthy", f"Not working: {broken} of {devices.total} devices"
     elif degraded:
         why, what = verdict.reason, verdict.message
     else:

@@ -134,7 +134,7 @@ def test_a_resource_that_comes_back_while_draining_offers_its_devices_again() ->
     assert bench.states == {"a": "Works", "b": "Works"}
 
 
-def test_a_new_process_keeps_since_when_and_what_was_missing() -> None:
+def test_a_new_process_keeps_since_when_and_misses_what_vanished_meanwhile() -> None:
     bench = Bench()
     bench.see("a")
     stamp = "2026-11-23T10:00:00Z"
@@ -145,8 +145,12 @@ def test_a_new_process_keeps_since_when_and_what_was_missing() -> None:
     ]
     bench.inventory.adopt(reported, {"a": 5.0, "b": 6.0, "c": 7.0}, monotonic=bench.time)
     bench.see("a")
-    assert {name: entry.track.since for name, entry in bench.inventory.entries.items()} == {"a": 5.0, "b": 6.0}
-    assert bench.states == {"a": "Works", "b": "DeviceMissing"}
+    assert {name: entry.track.since for name, entry in bench.inventory.entries.items()} == {
+        "a": 5.0,
+        "b": 6.0,
+        "c": bench.time + 1e9,
+    }
+    assert bench.states == {"a": "Works", "b": "DeviceMissing", "c": "DeviceMissing"}
 
 
 LINK = Probe(type="Link")

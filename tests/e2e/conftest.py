@@ -1,0 +1,46 @@
+"""Fixtures of this rung; the times seen are told at its end."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from apiserver_fixture.client import Client
+from e2e_bed.bed import Bed
+from e2e_bed.cluster import WORKERS, connect
+from e2e_bed.kubelet_view import KubeletView
+from e2e_bed.times import Times
+
+_TIMES = pytest.StashKey[Times]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_TIMES] = Times()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    lines = config.stash[_TIMES].table()
+    if lines:
+        terminalreporter.section("times seen")
+        for line in lines:
+            terminalreporter.write_line(line)
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Client]:
+    with connect() as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def views() -> Iterator[dict[str, KubeletView]]:
+    made = {node: KubeletView(node) for node in WORKERS}
+    yield made
+    for view in made.values():
+        view.close()
+
+
+@pytest.fixture
+def bed(cluster: Client, views: dict[str, KubeletView], pytestconfig: pytest.Config) -> Iterator[Bed]:
+    made = Bed(cluster, views, pytestconfig.stash[_TIMES])
+    yield made
+    made.end()

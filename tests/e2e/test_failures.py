@@ -1,0 +1,123 @@
+"""Kubelets, agents and the API server fail; pods and the truth survive."""
+
+import time
+
+import pytest
+
+from e2e_bed.bed import Bed, until
+from e2e_bed.cluster import AGENTS, CONTROL_PLANE, WORKERS, on_node, reachable
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+
+NODE = WORKERS[0]
+MANIFEST = "/etc/kubernetes/manifests/kube-apiserver.yaml"
+
+
+def with_a_pod(bed: Bed) -> str:
+    """Two devices, and a pod that has one of them; its ID."""
+    bed.plug(NODE, 0, 1)
+    bed.apply()
+    bed.kubelet_has(0, 1)
+    until(lambda: bed.offered() == 2, "allocatable is 2")
+    bed.pod("user", 1)
+    bed.running("user")
+    device = bed.told("user")[2]
+    until(lambda: "allocatedTo" in bed.reported()[device], "the report names the pod")
+    return device
+
+
+def same_as_before(bed: Bed, device: str) -> None:
+    """The kubelet has both devices, and the pod has the one it had."""
+    bed.kubelet_has(0, 1)
+    assert bed.views[NODE].holders(bed.resource) == {device: [f"{bed.name}/user/c0"]}
+    until(lambda: "allocatedTo" in bed.reported()[device], "the report names the pod again")
+    bed.settled()
+
+
+def test_a_deleted_agent_pod_comes_back_to_the_same_pods_and_ids(bed: Bed) -> None:
+    device = with_a_pod(bed)
+    check = bed.undisturbed("user")
+    old = bed.agent()["metadata"]
+    bed.client.delete("v1", "Pod", old["name"], namespace=AGENTS)
+    until(lambda: bed.agents() and bed.agent()["metadata"]["uid"] != old["uid"], "another agent pod")
+    until(lambda: bed.agent()["status"]["containerStatuses"][0]["ready"], "it is ready")
+    same_as_before(bed, device)
+    check()
+
+
+def test_a_killed_agent_comes_back_to_the_same_pods_and_ids_and_leaves_no_socket_behind(bed: Bed) -> None:
+    device = with_a_pod(bed)
+    check = bed.undisturbed("user")
+    before = set(on_node(NODE, "ls /var/lib/kubelet/device-plugins").split())
+    on_node(NODE, f"kill -9 {bed.agent_pid()}")
+    until(
+        lambda: (
+            bed.agent()["status"]["containerStatuses"][0]["restartCount"] == 1
+            and bed.agent()["status"]["containerStatuses"][0]["ready"]
+        ),
+        "the agent was restarted and is ready",
+    )
+    same_as_before(bed, device)
+    check()
+    after = set(on_node(NODE, "ls /var/lib/kubelet/device-plugins").split())
+    assert len(after) == len(before), f"{before} became {after}"
+
+
+def test_a_restarted_kubelet_has_everything_back_before_anybody_notices(bed: Bed) -> None:
+    device = with_a_pod(bed)
+    check = bed.undisturbed("user")
+    agent = bed.agent()["metadata"]["name"]
+    on_node(NODE, "systemctl restart kubelet")
+    shown: set[int] = set()
+
+    def watched() -> bool:
+        shown.add(bed.offered())
+        return registered_at() > socket_at()
+
+    def socket_at() -> float:
+        # %.Z: ctime with its fraction; the socket is made once by each kubelet process.
+        return float(on_node(NODE, "stat -c %.Z /var/lib/kubelet/device-plugins/kubelet.sock"))
+
+    def registered_at() -> float:
+        path = f"/api/v1/namespaces/{AGENTS}/pods/{agent}/log"
+        log = str(bed.client.request("GET", path).get("text", ""))
+        lines = [line for line in log.splitlines() if '"msg": "Registered"' in line]
+        return float(lines[-1].partition('"ts": ')[2].partition(",")[0])
+
+    until(watched, "the agent registered with the new kubelet", every=0.2)
+    bed.times.seconds("kubelet.sock back → registered", registered_at() - socket_at())
+    tick = time.monotonic() + 11  # the kubelet writes its node status every 10 s
+
+    def a_tick_later() -> bool:
+        shown.add(bed.offered())
+        return time.monotonic() > tick
+
+    until(a_tick_later, "one status of the node later", every=0.1)
+    bed.times.add("Node.allocatable was 0 after a kubelet restart", "once" if 0 in shown else "never")
+    same_as_before(bed, device)
+    check()
+
+
+def test_without_an_api_server_devices_are_served_and_the_status_catches_up(bed: Bed) -> None:
+    device = with_a_pod(bed)
+    on_node(CONTROL_PLANE, f"mv {MANIFEST} /root/")
+    try:
+        until(lambda: not reachable(bed.client), "the API server is gone", every=0.2)
+        gone = time.monotonic()
+        pid = bed.agent_pid()
+        on_node(NODE, f"kill -9 {pid}")
+        until(lambda: bed.agent_pid() not in ("", pid), "the agent's container was restarted", every=0.5)
+        bed.kubelet_has(0, 1)
+        bed.plug(NODE, 2)
+        bed.kubelet_has(0, 1, 2)
+        assert bed.views[NODE].holders(bed.resource) == {device: [f"{bed.name}/user/c0"]}
+        # The outage lasts a minute, whatever was shown before it is over.
+        until(lambda: time.monotonic() - gone > 60, "a minute has passed", limit=70, every=0.5)
+        bed.kubelet_has(0, 1, 2)
+    finally:
+        on_node(CONTROL_PLANE, f"mv /root/kube-apiserver.yaml {MANIFEST}")
+        until(lambda: reachable(bed.client), "the API server is back", limit=120, every=0.5)
+    until(lambda: len(bed.reported()) == 3, "the report names the third device")
+    until(lambda: bed.reason() == "AllNodesReady", "the config is ready again", limit=90)
+    until(lambda: bed.config()["status"]["devices"]["total"] == 3, "the config counts the third device")
+    assert bed.look("user")["status"]["phase"] == "Running"

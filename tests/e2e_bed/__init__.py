@@ -1,0 +1,1 @@
+"""The kind cluster as the end-to-end tests see it."""

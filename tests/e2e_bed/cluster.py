@@ -1,0 +1,77 @@
+"""The cluster's API server and its nodes: requests over one connection, commands by `docker exec`."""
+
+import base64
+import os
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from apiserver_fixture.client import ApiError, Client
+
+WORKERS = ("dp-worker", "dp-worker2")
+CONTROL_PLANE = "dp-control-plane"
+AGENTS = "device-plugin-agents"
+SYSTEM = "device-plugin-system"
+GROUP = "deviceplugins.dev/v1alpha1"
+
+_ADMIN = "e2e-admin"
+
+Json = dict[str, Any]
+
+
+def run(*command: str, stdin: str | None = None, limit: float = 60) -> str:
+    """A command's output; its complaint as the error when it fails."""
+    done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=limit)
+    if done.returncode:
+        raise AssertionError(f"{' '.join(command)} ended with {done.returncode}: {done.stderr or done.stdout}")
+    return done.stdout
+
+
+def on_node(node: str, script: str, limit: float = 60) -> str:
+    """A shell script in a node."""
+    return run("docker", "exec", node, "sh", "-c", script, limit=limit)
+
+
+def connect() -> Client:
+    """The API server, as an administrator with a token of its own."""
+    kubeconfig = os.environ.get("KUBECONFIG") or str(Path.home() / ".cache/device-plugins/kubeconfig")
+    if not Path(kubeconfig).exists():
+        raise AssertionError(f"there is no {kubeconfig}: `make test-e2e` makes the cluster first")
+    cluster = yaml.safe_load(Path(kubeconfig).read_text())["clusters"][0]["cluster"]
+    with tempfile.NamedTemporaryFile("wb", suffix=".crt", delete=False) as ca:
+        ca.write(base64.b64decode(cluster["certificate-authority-data"]))
+    kubectl = ("kubectl", "--kubeconfig", kubeconfig, "--namespace", "kube-system")
+    account = run(*kubectl, "create", "serviceaccount", _ADMIN, "--dry-run=client", "--output=json")
+    run(*kubectl, "apply", "--filename=-", stdin=account)
+    binding = run(
+        *kubectl,
+        "create",
+        "clusterrolebinding",
+        _ADMIN,
+        "--clusterrole=cluster-admin",
+        f"--serviceaccount=kube-system:{_ADMIN}",
+        "--dry-run=client",
+        "--output=json",
+    )
+    run(*kubectl, "apply", "--filename=-", stdin=binding)
+    token = run(*kubectl, "create", "token", _ADMIN, "--duration=4h").strip()
+    return Client(cluster["server"], Path(ca.name), token)
+
+
+def reachable(client: Client) -> bool:
+    """Whether the API server answers now."""
+    try:
+        client.request("GET", "/readyz")
+    except (ApiError, OSError):
+        return False
+    return True
+
+
+def quantity(text: str | None) -> int:
+    """A node's count of an extended resource, which may read `10k`."""
+    if text is None:
+        return 0
+    return int(text[:-1]) * 1000 if text.endswith("k") else int(text)

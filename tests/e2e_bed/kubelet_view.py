@@ -1,0 +1,49 @@
+"""What the kubelets themselves hold: their podresources services, dialled from here."""
+
+import tempfile
+from pathlib import Path
+
+import grpc
+
+from device_plugin_agent.kubelet_api import podresources_pb2 as api
+from device_plugin_agent.kubelet_api import podresources_pb2_grpc as rpc
+from e2e_bed.cluster import run
+
+
+class KubeletView:
+    """One node's podresources. The socket is reached through the node's own file system under /proc."""
+
+    def __init__(self, node: str) -> None:
+        pid = run("docker", "inspect", "--format", "{{.State.Pid}}", node).strip()
+        # A socket's path ends at 107 bytes; through a link it stays short.
+        self._folder = Path(tempfile.mkdtemp(prefix="pr-", dir="/tmp"))
+        (self._folder / "s").symlink_to(f"/proc/{pid}/root/var/lib/kubelet/pod-resources")
+        options = (("grpc.max_receive_message_length", -1), ("grpc.default_authority", "localhost"))
+        self._channel = grpc.insecure_channel(f"unix:{self._folder}/s/kubelet.sock", options=options)
+        self._lister = rpc.PodResourcesListerStub(self._channel)
+
+    def close(self) -> None:
+        """Hang up."""
+        self._channel.close()
+
+    def allocatable(self, resource: str) -> set[str]:
+        """IDs of the devices that the kubelet would hand out or has handed out."""
+        answer = self._lister.GetAllocatableResources(api.AllocatableResourcesRequest(), timeout=5)
+        return {
+            device_id
+            for devices in answer.devices
+            if devices.resource_name == resource
+            for device_id in devices.device_ids
+        }
+
+    def holders(self, resource: str) -> dict[str, list[str]]:
+        """Device ID → `namespace/pod/container` that have it."""
+        answer = self._lister.List(api.ListPodResourcesRequest(), timeout=5)
+        held: dict[str, list[str]] = {}
+        for pod in answer.pod_resources:
+            for container in pod.containers:
+                for devices in container.devices:
+                    if devices.resource_name == resource:
+                        for device_id in devices.device_ids:
+                            held.setdefault(device_id, []).append(f"{pod.namespace}/{pod.name}/{container.name}")
+        return held

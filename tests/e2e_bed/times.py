@@ -1,0 +1,38 @@
+"""The times that the tests saw, with the goals on an idle machine beside them."""
+
+from dataclasses import dataclass, field
+
+GOALS = {
+    "apply → the kubelets' own view on all nodes": "5 s",
+    "apply → Node.allocatable on all nodes": "15 s",
+    "device plugged → the kubelet's view": "50 ms",
+    "device pulled → the kubelet's view": "50 ms",
+    "device pulled → the config's status": "2 s",
+    "kubelet.sock back → registered": "50 ms",
+    "Node.allocatable was 0 after a kubelet restart": "never",
+    "20 pods on 20 devices": "",
+}
+
+
+@dataclass
+class Times:
+    """Collected over a session."""
+
+    seen: dict[str, list[str]] = field(default_factory=dict)
+
+    def add(self, what: str, value: str) -> None:
+        """One observation."""
+        self.seen.setdefault(what, []).append(value)
+
+    def seconds(self, what: str, value: float) -> None:
+        """One observed time."""
+        self.add(what, f"{value * 1000:.0f} ms" if value < 1 else f"{value:.1f} s")
+
+    def table(self) -> list[str]:
+        """Lines for people."""
+        if not self.seen:
+            return []
+        lines = [f"{'':50} {'seen':28} goal"]
+        return lines + [
+            f"{what:50} {', '.join(self.seen[what]):28} {goal}" for what, goal in GOALS.items() if what in self.seen
+        ]

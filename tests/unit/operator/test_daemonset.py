@@ -1,0 +1,155 @@
+"""The DaemonSet: what is in it, what never gets into it, and when it is written."""
+
+import copy
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from device_plugin_operator.plan import daemonset, drift
+from device_plugin_operator.plan.actions import Action, ApplyDaemonSet, DeleteDaemonSet, RepairDaemonSet
+from device_plugin_operator.plan.changes import changes
+from operator_fixture import SETTINGS, config, daemons, snapshot, spec
+
+Json = dict[str, Any]
+
+
+def pod_of(made: Any) -> Json:
+    template: Json = daemonset.wanted(config(made), made, SETTINGS)["spec"]["template"]["spec"]
+    return template
+
+
+def planned(edit: Any) -> list[Action]:
+    """What is planned for a DaemonSet in place after someone's edit of it."""
+    there = daemons(0)
+    live = copy.deepcopy(there.live)
+    assert live is not None
+    edit(live)
+    return changes(snapshot(daemons=replace(there, live=live)))
+
+
+def container(live: Json) -> Json:
+    found: Json = live["spec"]["template"]["spec"]["containers"][0]
+    return found
+
+
+def test_resources_are_not_in_the_template_so_a_change_of_them_restarts_no_agent() -> None:
+    other = spec(resources=[{"name": "example.com/other", "source": {"simulated": {"count": 3}}}])
+    assert pod_of(other) == pod_of(spec())
+
+
+def test_placement_and_agent_settings_are_in_the_template() -> None:
+    made = pod_of(
+        spec(
+            nodeSelector={"cameras": "true"},
+            tolerations=[{"key": "gpu", "operator": "Exists"}],
+            agent={"logLevel": "debug", "priorityClassName": "high", "resources": {"limits": {"memory": "1Gi"}}},
+        )
+    )
+    assert made["nodeSelector"] == {"cameras": "true"}
+    assert made["tolerations"] == [{"key": "gpu", "operator": "Exists"}]
+    assert made["priorityClassName"] == "high"
+    assert "--log-level=debug" in made["containers"][0]["args"]
+    assert made["containers"][0]["resources"]["limits"] == {"memory": "1Gi"}
+
+
+def test_an_agent_is_confined() -> None:
+    made = pod_of(spec())
+    (agent,) = made["containers"]
+    context = agent["securityContext"]
+    assert context["capabilities"] == {"drop": ["ALL"]}
+    assert context["readOnlyRootFilesystem"] is True
+    assert (context["privileged"], context["allowPrivilegeEscalation"]) == (False, False)
+    assert context["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert not {"hostNetwork", "hostPID", "hostIPC", "hostUsers"} & made.keys()
+    writable = {mount["mountPath"] for mount in agent["volumeMounts"] if not mount.get("readOnly")}
+    assert writable == {"/var/lib/kubelet/device-plugins", "/var/lib/deviceplugins.dev"}
+
+
+def test_only_the_pod_resources_socket_follows_the_kubelets_root() -> None:
+    made = daemonset.wanted(config(), spec(), replace(SETTINGS, kubelet_root="/data/kubelet"))
+    volumes = made["spec"]["template"]["spec"]["volumes"]
+    paths = {volume["name"]: volume["hostPath"]["path"] for volume in volumes}
+    assert paths["pod-resources"] == "/data/kubelet/pod-resources"
+    assert paths["device-plugins"] == "/var/lib/kubelet/device-plugins"
+
+
+def test_forbidden_devices_are_offered_only_when_the_operators_settings_allow_it() -> None:
+    allowed = replace(SETTINGS, allow_block_devices=True, allow_memory_devices=True)
+    flags = {"--allow-block-devices", "--allow-memory-devices"}
+    assert not flags & set(pod_of(spec())["containers"][0]["args"])
+    made = daemonset.wanted(config(), spec(), allowed)
+    assert flags <= set(made["spec"]["template"]["spec"]["containers"][0]["args"])
+
+
+def test_nothing_is_written_when_it_is_in_place() -> None:
+    assert planned(lambda live: None) == []
+
+
+def test_one_that_is_not_there_is_applied() -> None:
+    (action,) = changes(snapshot(daemons=replace(daemons(0), live=None)))
+    assert isinstance(action, ApplyDaemonSet)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda live: container(live).update(image="another:1"),
+        lambda live: container(live).pop("livenessProbe"),
+        lambda live: container(live)["args"].remove("--http-port=8081"),
+        lambda live: live["metadata"]["labels"].pop("app.kubernetes.io/instance"),
+        lambda live: live["metadata"].pop("ownerReferences"),
+        lambda live: live["spec"].update(revisionHistoryLimit=10),
+    ],
+)
+def test_what_was_changed_or_removed_by_hand_is_applied_again(edit: Any) -> None:
+    (action,) = planned(edit)
+    assert isinstance(action, ApplyDaemonSet)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda live: live["spec"]["template"]["spec"]["containers"].append({"name": "sidecar", "image": "x"}),
+        lambda live: container(live)["env"].append({"name": "X", "value": "1"}),
+        lambda live: live["spec"]["template"]["spec"].update(hostNetwork=True),
+        lambda live: live["spec"]["template"]["metadata"].update(annotations={"x": "y"}),
+        lambda live: container(live)["securityContext"]["capabilities"].update(add=["SYS_ADMIN"]),
+    ],
+)
+def test_what_was_added_by_hand_is_removed_by_an_update(edit: Any) -> None:
+    (action,) = planned(edit)
+    assert isinstance(action, RepairDaemonSet)
+    assert action.body["metadata"]["generation"] == 1  # all that the API server knows is sent back with it
+    assert drift.settled(action.body, action.wanted, action.expected)
+
+
+def test_a_wished_restart_is_left_alone_and_survives_a_repair() -> None:
+    restarted = {"annotations": {"kubectl.kubernetes.io/restartedAt": "2026-11-23T12:00:00Z"}}
+    assert planned(lambda live: live["spec"]["template"]["metadata"].update(restarted)) == []
+
+    def both(live: Json) -> None:
+        live["spec"]["template"]["metadata"].update(copy.deepcopy(restarted))
+        container(live)["env"].append({"name": "X", "value": "1"})
+
+    (action,) = planned(both)
+    assert isinstance(action, RepairDaemonSet)
+    assert action.body["spec"]["template"]["metadata"]["annotations"] == restarted["annotations"]
+
+
+def test_labels_annotations_and_owners_that_others_put_beside_ours_are_theirs() -> None:
+    def others(live: Json) -> None:
+        live["metadata"]["labels"]["team"] = "video"
+        live["metadata"]["annotations"] = {"deprecated.daemonset.template.generation": "1"}
+        live["metadata"]["ownerReferences"][0]["blockOwnerDeletion"] = False
+
+    assert planned(others) == []
+
+
+def test_one_that_belongs_to_an_earlier_config_of_this_name_is_deleted_first() -> None:
+    (action,) = planned(lambda live: live["metadata"]["ownerReferences"][0].update(uid="earlier"))
+    assert action == DeleteDaemonSet(name="cameras-agent", uid="ds")
+
+
+def test_one_that_is_being_deleted_is_waited_for() -> None:
+    assert planned(lambda live: live["metadata"].update(deletionTimestamp="2026-11-23T12:00:00Z")) == []

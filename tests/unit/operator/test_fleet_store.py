@@ -1,0 +1,56 @@
+"""The store of the fleet: complete after the first list, deaf to late news, telling each config of its changes."""
+
+import msgspec
+
+from device_plugin_operator.facts import NodeObject
+from device_plugin_operator.fleet import Store
+from operator_fixture import node
+
+
+def filled(*items: NodeObject) -> tuple[Store[NodeObject], list[str]]:
+    told: list[str] = []
+    store: Store[NodeObject] = Store(told.append)
+    store.replace(list(items))
+    return store, told
+
+
+def test_it_is_complete_only_after_a_whole_list() -> None:
+    store: Store[NodeObject] = Store(lambda _: None)
+    store.put(node("a"))
+    assert not store.complete
+    store.replace([])
+    assert store.complete
+    assert len(store) == 0
+
+
+def test_a_second_list_tells_only_of_what_has_changed() -> None:
+    store, told = filled(node("a"), node("b", config="others"), node("c", config="gone"))
+    assert told == ["cameras", "gone", "others"]
+    told.clear()
+    store.replace([node("a", version=2), node("b", config="others")])
+    assert told == ["cameras", "gone"]
+    assert store.of("gone") == {}
+
+
+def test_late_news_of_what_we_wrote_ourselves_changes_nothing() -> None:
+    store, told = filled(node("a", version=5))
+    told.clear()
+    store.put(node("a", version=4, revision="old"))
+    store.put(node("a", version=5))
+    assert told == []
+    store.put(node("a", version=6, revision="new"))
+    assert told == ["cameras"]
+    assert store.of("cameras")["cameras.a"].revision == "new"
+
+
+def test_the_end_of_an_earlier_object_does_not_remove_its_successor() -> None:
+    store, _ = filled(node("a"))
+    store.put(node("a", uid="successor", version=2))
+    store.drop("cameras.a", "ndp-a")
+    assert store.of("cameras")["cameras.a"].uid == "successor"
+    store.drop("cameras.a", "successor")
+    assert store.of("cameras") == {}
+
+
+def test_a_node_takes_little_memory() -> None:
+    assert len(msgspec.json.encode(node("a"))) < 700

@@ -1,0 +1,212 @@
+"""Which NodeDevicePlugins are made, changed and removed, and which Nodes are looked at for it."""
+
+from dataclasses import replace
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from device_plugin_api.config import ConfigSpec
+from device_plugin_api.node import CordonedDevice, NodeSpec
+from device_plugin_operator.clock import timestamp
+from device_plugin_operator.facts import Machine, NodeObject, Snapshot
+from device_plugin_operator.plan import agents, nodes, revision
+from device_plugin_operator.plan.actions import Action, ApplyDaemonSet, CreateNode, DeleteNode, UpdateNode
+from device_plugin_operator.plan.changes import changes
+from operator_fixture import NOW, UID, config, daemons, machine, node, pod, snapshot, spec
+
+NEWER = timestamp(NOW - 5)
+
+
+def needed(seen: Snapshot) -> dict[str, str]:
+    return nodes.purposes(seen.config, seen.nodes, agents.by_node(seen.pods))
+
+
+def test_a_node_that_an_agent_is_bound_to_gets_an_object_with_the_nodes_uid() -> None:
+    seen = snapshot(pods=[pod("a", ready=False)], machines={"a": machine("a")})
+    (action,) = changes(seen)
+    assert isinstance(action, CreateNode)
+    made = msgspec.convert(action.body["spec"], NodeSpec)
+    assert (made.config_name, made.config_uid, made.node_name, made.node_uid) == ("cameras", UID, "a", "machine-a")
+    assert made.revision == revision.of(spec().resources)
+    assert made.resources == spec().resources
+    (owner,) = action.body["metadata"]["ownerReferences"]
+    assert (owner["uid"], owner["controller"], "blockOwnerDeletion" in owner) == (UID, True, False)
+
+
+def test_a_pod_that_waits_for_its_node_or_leaves_it_gets_none() -> None:
+    seen = snapshot(pods=[pod("a", bound=False), pod("b", terminating=True)], machines={"a": machine("a")})
+    assert changes(seen) == []
+    assert needed(seen) == {}
+
+
+def test_a_new_content_of_resources_goes_to_every_node_at_once() -> None:
+    other = spec(resources=[{"name": "example.com/other", "source": {"simulated": {"count": 1}}}])
+    actions = changes(snapshot(node("a"), node("b"), config=config(other)))
+    assert [(type(action), action.name) for action in actions] == [
+        (UpdateNode, "cameras.a"),
+        (UpdateNode, "cameras.b"),
+    ]
+
+
+def test_an_object_whose_resources_were_changed_by_hand_is_put_back() -> None:
+    (action,) = changes(snapshot(node("a", revision="")))
+    assert isinstance(action, UpdateNode)
+
+
+def test_an_object_without_an_agent_stays_while_its_node_is_selected() -> None:
+    assert changes(snapshot(node("a"), pods=[], machines={"a": machine("a")})) == []
+
+
+def test_an_object_goes_when_its_node_is_gone_or_no_longer_selected() -> None:
+    gone = snapshot(node("a"), pods=[], machines={"a": None})
+    assert changes(gone) == [DeleteNode(name="cameras.a", uid="ndp-a", why="its node is gone")]
+    selective = config(spec(nodeSelector={"cameras": "true"}))
+    left = snapshot(node("a"), pods=[], machines={"a": machine("a")}, config=selective)
+    assert changes(left) == [DeleteNode(name="cameras.a", uid="ndp-a", why="its node is no longer selected")]
+
+
+def test_an_agent_that_is_being_stopped_keeps_no_object() -> None:
+    selective = config(spec(nodeSelector={"cameras": "true"}))
+    seen = snapshot(node("a"), pods=[pod("a", terminating=True)], machines={"a": machine("a")}, config=selective)
+    assert [type(action) for action in changes(seen)] == [DeleteNode]
+
+
+def test_another_machine_under_the_same_name_starts_afresh() -> None:
+    seen = snapshot(
+        node("a"), pods=[pod("a", created=NEWER)], machines={"a": replace(machine("a"), uid="another machine")}
+    )
+    assert changes(seen) == [DeleteNode(name="cameras.a", uid="ndp-a", why="another node has its name")]
+
+
+def test_what_was_not_looked_at_is_never_concluded_to_be_gone() -> None:
+    assert changes(snapshot(node("a"), pods=[])) == []
+
+
+def test_objects_of_an_earlier_config_of_this_name_go() -> None:
+    stranger = node("a", config_uid="earlier")
+    assert changes(snapshot(strangers=(stranger,))) == [
+        DeleteNode(name="cameras.a", uid="ndp-a", why="its config was made anew")
+    ]
+
+
+def test_an_object_that_is_being_deleted_is_left_alone() -> None:
+    assert changes(snapshot(node("a", terminating=True, revision="old"), machines={"a": machine("a")})) == []
+
+
+def test_nothing_is_done_to_nodes_before_the_fleet_is_complete() -> None:
+    seen = snapshot(node("a"), pods=[], machines={"a": None}, fleet_complete=False)
+    assert changes(seen) == []
+
+
+def test_an_invalid_spec_changes_nothing_that_runs() -> None:
+    seen = snapshot(node("a"), pods=[], machines={"a": None}, config=config(invalid="no"), daemons=None)
+    assert changes(seen) == []
+
+
+def test_a_terminating_config_is_left_to_garbage_collection() -> None:
+    seen = snapshot(node("a"), config=replace(config(), terminating=True), daemons=replace(daemons(1), live=None))
+    assert changes(seen) == []
+
+
+def test_a_node_is_looked_at_once_for_each_reason() -> None:
+    seen = snapshot(node("a"), node("b"), node("c"), pods=[pod("a"), pod("b", created=NEWER), pod("new")])
+    assert needed(seen) == {"b": "pod pod-b", "c": "placement 2", "new": "pod pod-new"}
+    on_node = agents.by_node(seen.pods)
+    checked = {
+        name: nodes.Checked(machine=machine(name), purpose=purpose, at=NOW) for name, purpose in needed(seen).items()
+    }
+    assert nodes.lookups(needed(seen), seen.nodes, on_node, {}, NOW) == ["b", "c", "new"]
+    assert nodes.lookups(needed(seen), seen.nodes, on_node, checked, NOW + 1) == []
+
+
+def test_a_node_without_an_agent_is_looked_at_again_and_again() -> None:
+    seen = snapshot(node("a"), pods=[])
+    checked = {"a": nodes.Checked(machine=machine("a"), purpose="placement 2", at=NOW)}
+    assert nodes.lookups(needed(seen), seen.nodes, {}, checked, NOW + 31) == ["a"]
+
+
+def test_a_changed_config_makes_nodes_without_an_agent_be_looked_at_anew() -> None:
+    seen = snapshot(node("a"), pods=[])
+    checked = {"a": nodes.Checked(machine=machine("a"), purpose="placement 1", at=NOW)}
+    assert nodes.lookups(needed(seen), seen.nodes, {}, checked, NOW) == ["a"]
+
+
+def carried_out(seen: Snapshot, actions: list[Action]) -> Snapshot:
+    """The world after that."""
+    known = dict(seen.nodes)
+    strangers = seen.strangers
+    assert not any(isinstance(action, ApplyDaemonSet) for action in actions)
+    for action in actions:
+        if isinstance(action, CreateNode):
+            name = action.body["spec"]["nodeName"]
+            known[name] = node(name, node_uid=action.body["spec"]["nodeUID"], created=timestamp(NOW))
+        elif isinstance(action, UpdateNode):
+            name = next(name for name, found in known.items() if found.name == action.name)
+            known[name] = msgspec.structs.replace(known[name], revision=action.spec["revision"])
+        elif isinstance(action, DeleteNode):
+            known = {name: found for name, found in known.items() if found.uid != action.uid}
+            strangers = tuple(found for found in strangers if found.uid != action.uid)
+    return replace(seen, nodes=known, strangers=strangers)
+
+
+NAMES = st.sampled_from("abcde")
+OBJECTS = st.builds(
+    lambda name, **members: node(name, **members),
+    NAMES,
+    terminating=st.booleans(),
+    revision=st.sampled_from(["", "old", revision.of(spec().resources)]),
+)
+PODS = st.builds(
+    lambda name, **members: pod(name, **members),
+    NAMES,
+    bound=st.booleans(),
+    terminating=st.booleans(),
+    created=st.sampled_from([timestamp(NOW - 700), NEWER]),
+)
+MACHINES = st.dictionaries(
+    NAMES, st.none() | st.sampled_from("xyz").map(lambda uid: Machine(name="a", uid=uid, labels={}, taints=()))
+)
+
+
+@given(st.lists(OBJECTS), st.lists(PODS), MACHINES)
+def test_what_was_carried_out_is_not_planned_again(
+    objects: list[NodeObject], pods: list[object], machines: dict[str, Machine | None]
+) -> None:
+    there = {name: found and replace(found, name=name) for name, found in machines.items()}
+    seen = snapshot(*objects, pods=pods, machines=there)  # type: ignore[arg-type]
+    once = carried_out(seen, changes(seen))
+    # Another machine under an old name: deleted first, made anew then.
+    twice = carried_out(once, changes(once))
+    assert changes(twice) == []
+
+
+CORDON = {"resource": "example.com/camera", "device": "video3", "reason": "lens broken"}
+
+
+def cordoning(*nodes_: str, **more: object) -> ConfigSpec:
+    return spec(cordonedDevices=[{"node": name, **CORDON, **more} for name in nodes_])
+
+
+def test_a_cordon_goes_to_its_node_alone_and_says_nothing_of_the_resources() -> None:
+    actions = changes(snapshot(node("a"), node("b"), config=config(cordoning("a"))))
+    assert actions == [UpdateNode(name="cameras.a", uid="ndp-a", spec={"cordonedDevices": [CORDON]})]
+
+
+def test_a_cordon_that_is_there_is_not_written_again_and_one_that_was_lifted_goes() -> None:
+    cordoned = replace(node("a"), cordoned=(CordonedDevice(**CORDON),))
+    assert changes(snapshot(cordoned, config=config(cordoning("a")))) == []
+    assert changes(snapshot(cordoned)) == [UpdateNode(name="cameras.a", uid="ndp-a", spec={"cordonedDevices": []})]
+
+
+def test_a_new_object_has_its_cordons_from_the_start() -> None:
+    seen = snapshot(pods=[pod("a", ready=False)], machines={"a": machine("a")}, config=config(cordoning("a", "b")))
+    (action,) = changes(seen)
+    assert isinstance(action, CreateNode)
+    assert msgspec.convert(action.body["spec"], NodeSpec).cordoned_devices == (CordonedDevice(**CORDON),)
+
+
+def test_a_new_content_and_a_cordon_go_in_one_write() -> None:
+    (action,) = changes(snapshot(node("a", revision=""), config=config(cordoning("a"))))
+    assert isinstance(action, UpdateNode)
+    assert set(action.spec) == {"revision", "resources", "cordonedDevices"}
