@@ -19,6 +19,7 @@ from device_plugin_agent.signal import Signal
 from device_plugin_agent.sources import Discovery, HostView, Source, source_for
 from device_plugin_agent.status import Offer
 from device_plugin_agent.watch import DirectoryWatch
+from device_plugin_api import checks
 from device_plugin_api.node import NodeSpec, NodeStatus, SelectionStep
 from device_plugin_api.resource import Resource
 
@@ -181,12 +182,14 @@ class Supervisor:
         return Answer(True, "looking")
 
     def _prepare(self, resource: Resource) -> Source:
+        wrong = "; ".join(checks.problems(resource))
+        if wrong:
+            raise Rejected(f"{resource.name}: {wrong}")
         try:
-            source = source_for(resource, self._host)
             allocation.check(resource.allocation)
+            return source_for(resource, self._host)
         except ValueError as error:
             raise Rejected(f"{resource.name}: {error}") from None
-        return source
 
     def _start(self, resource: Resource, source: Source) -> None:
         inventory = Inventory(resource.health)
@@ -241,9 +244,8 @@ class Supervisor:
 
     async def _end(self, served: _Served) -> None:
         # An empty list is a clean end; a stream that just breaks leaves its capacity on the node for five minutes.
-        if served.registration.state.now:
-            served.plugin.leave()
-            await asyncio.wait((served.task,), timeout=_FAREWELL)
+        served.plugin.leave()
+        await asyncio.wait((served.task,), timeout=_FAREWELL)
         served.task.cancel()
         await asyncio.wait((served.task,))
 
