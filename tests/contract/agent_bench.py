@@ -120,7 +120,7 @@ class Bench:
     async def until(self, condition: Callable[[], bool], timeout: float = 20.0) -> None:
         """Wait until the condition holds; kubelet, API server and agent all live on this event loop."""
         async with asyncio.timeout(timeout):
-            while not condition():  # noqa: ASYNC110  (three parties of which none knows the test)
+            while not condition():
                 await asyncio.sleep(0.002)
 
     async def offers(self, healthy: int, total: int, resource: str = CAMERA) -> None:
