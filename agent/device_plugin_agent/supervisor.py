@@ -2,12 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from device_plugin_agent import allocation
 from device_plugin_agent.clock import Clock, unix_time
 from device_plugin_agent.health.tracker import RECOVERY_PERIOD
 from device_plugin_agent.http import Answer
@@ -15,12 +14,12 @@ from device_plugin_agent.inventory import Inventory
 from device_plugin_agent.kubelet import KubeletSocket, Registration
 from device_plugin_agent.plugin import DevicePlugin
 from device_plugin_agent.podresources import Use
+from device_plugin_agent.serving import prepare, without_taken
 from device_plugin_agent.signal import Signal
-from device_plugin_agent.sources import Discovery, HostView, Source, source_for
+from device_plugin_agent.sources import HostView, Source
 from device_plugin_agent.status import Offer
 from device_plugin_agent.watch import DirectoryWatch
-from device_plugin_api import checks
-from device_plugin_api.node import NodeSpec, NodeStatus, SelectionStep
+from device_plugin_api.node import NodeSpec, NodeStatus
 from device_plugin_api.resource import Resource
 
 _SETTLE = 0.005
@@ -36,10 +35,6 @@ _LONGEST_TURN = 30.0
 """Seconds that a loop may be late before the agent counts as hung."""
 
 _log = logging.getLogger(__name__)
-
-
-class Rejected(ValueError):
-    """A configuration that cannot be served; the text names the resource and what is wrong."""
 
 
 @dataclass(kw_only=True)
@@ -92,7 +87,7 @@ class Supervisor:
         if spec.resources == (self.spec and self.spec.resources):
             self.spec = spec
             return
-        prepared = {resource.name: (resource, self._prepare(resource)) for resource in spec.resources}
+        prepared = {resource.name: (resource, prepare(resource, self._host)) for resource in spec.resources}
         for name, (resource, source) in prepared.items():
             known = self._served.get(name)
             if known is None:
@@ -180,16 +175,6 @@ class Supervisor:
         if late > _LONGEST_TURN:
             return Answer(False, f"no look at the host for {late:.0f} s longer than planned")
         return Answer(True, "looking")
-
-    def _prepare(self, resource: Resource) -> Source:
-        wrong = "; ".join(checks.problems(resource))
-        if wrong:
-            raise Rejected(f"{resource.name}: {wrong}")
-        try:
-            allocation.check(resource.allocation)
-            return source_for(resource, self._host)
-        except ValueError as error:
-            raise Rejected(f"{resource.name}: {error}") from None
 
     def _start(self, resource: Resource, source: Source) -> None:
         inventory = Inventory(resource.health)
@@ -307,18 +292,3 @@ class Supervisor:
     async def _pace(self) -> None:
         """Keep looks apart when events come thick and fast."""
         await asyncio.sleep(max(0.0, self._looked + _LOOK_INTERVAL - self._clock.monotonic()))
-
-
-def without_taken(discovery: Discovery, taken: Mapping[str, str]) -> Discovery:
-    """Leave out devices that an earlier resource of the configuration offers: one device, one resource."""
-    kept = tuple(found for found in discovery.candidates if not any(node in taken for node in found.nodes))
-    if len(kept) == len(discovery.candidates):
-        return discovery
-    dropped = [
-        f"{found.path}: offered as {taken[node]}"
-        for found in discovery.candidates
-        for node in found.nodes
-        if node in taken
-    ]
-    step = SelectionStep(step="not offered by an earlier resource", kept=len(kept), dropped=tuple(dropped[:8]))
-    return Discovery(candidates=kept, steps=(*discovery.steps, step))
