@@ -16,10 +16,10 @@ from device_plugin_agent.kubelet import KubeletSocket, remove_leftovers, socket_
 from device_plugin_agent.node_api import NodeApi, Seen, Unavailable
 from device_plugin_agent.podresources import PodResources
 from device_plugin_agent.report import Report, decode_status, describe
+from device_plugin_agent.serving import Rejected
 from device_plugin_agent.settings import Settings
-from device_plugin_agent.sources import HostView
 from device_plugin_agent.status import node_status
-from device_plugin_agent.supervisor import Rejected, Supervisor
+from device_plugin_agent.supervisor import Supervisor
 from device_plugin_api.node import NodeSpec, NodeStatus
 
 _WATCH_SECONDS = 1200
@@ -43,8 +43,8 @@ class Agent:
         self._rejection: str | None = None
         self._uid: str | None = None
 
-    async def run(self, api: NodeApi | None) -> None:
-        """Serve until cancelled. Without `api` nothing is asked for or reported: the saved spec is served."""
+    async def run(self, api: NodeApi | None, spec: NodeSpec | None = None) -> None:
+        """Serve until cancelled: `spec` where given, else the API server's, and the saved one until that answers."""
         settings = self._settings
         owner = hashlib.sha256(settings.config_uid.encode()).hexdigest()[:8]
         remove_leftovers(settings.device_plugins_dir, owner)
@@ -53,13 +53,7 @@ class Agent:
             pod_resources = PodResources(settings.pod_resources_socket, lambda use: supervisor.use(use))
             report = Report(api, self._build, jitter=self._jitter) if api is not None else None
             supervisor = self._supervisor = Supervisor(
-                host=HostView(
-                    dev_root=settings.dev_root,
-                    sys_root=settings.sys_root,
-                    heartbeat_dir=settings.heartbeat_dir,
-                    allow_block_devices=settings.allow_block_devices,
-                    allow_memory_devices=settings.allow_memory_devices,
-                ),
+                host=settings.host,
                 kubelet=kubelet,
                 plugins_dir=settings.device_plugins_dir,
                 socket_names=socket_names(owner, secrets.token_hex(4)),
@@ -74,8 +68,9 @@ class Agent:
             tasks.create_task(supervisor.run())
             tasks.create_task(pod_resources.run())
             tasks.create_task(self.http.run(settings.http_port))
-            saved = self._saved.load()
-            if saved is not None:
+            if spec is not None:
+                supervisor.apply(spec)
+            elif (saved := self._saved.load()) is not None:
                 self._accept(saved)
             if report is not None and api is not None:
                 tasks.create_task(report.run())

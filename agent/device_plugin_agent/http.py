@@ -1,6 +1,7 @@
 """What the kubelet's probes ask over HTTP."""
 
 import asyncio
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -16,6 +17,13 @@ class Answer:
     text: str
 
 
+def _listen(port: int) -> socket.socket:
+    """A socket for IPv4 and, where the node has it, IPv6."""
+    if socket.has_dualstack_ipv6():
+        return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
+    return socket.create_server(("", port))
+
+
 class HttpServer:
     """As little HTTP/1.1 as kubelet probes and people with curl need: GET, one answer, close."""
 
@@ -25,10 +33,11 @@ class HttpServer:
 
     async def run(self, port: int) -> None:
         """Serve until cancelled; port 0 takes any and tells it in `port`."""
-        server = await asyncio.start_server(self._serve, port=port, limit=_MAX_HEAD)
-        self.port = server.sockets[0].getsockname()[1]
-        async with server:
-            await server.serve_forever()
+        with _listen(port) as listener:
+            self.port = listener.getsockname()[1]
+            server = await asyncio.start_server(self._serve, sock=listener, limit=_MAX_HEAD)
+            async with server:
+                await server.serve_forever()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

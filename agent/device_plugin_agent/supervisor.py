@@ -7,10 +7,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from device_plugin_agent import allocation
 from device_plugin_agent.clock import Clock, unix_time
 from device_plugin_agent.health.lookout import DEADLINE, Lookout
-from device_plugin_agent.health.probes import Polled, polled
 from device_plugin_agent.health.tracker import RECOVERY_PERIOD, Observation
 from device_plugin_agent.http import Answer
 from device_plugin_agent.inventory import Inventory
@@ -18,11 +16,12 @@ from device_plugin_agent.kubelet import KubeletSocket, Registration
 from device_plugin_agent.plugin import DevicePlugin
 from device_plugin_agent.podresources import Use
 from device_plugin_agent.prober import Prober
+from device_plugin_agent.serving import Prepared, prepare, without_taken
 from device_plugin_agent.signal import Signal
-from device_plugin_agent.sources import Discovery, HostView, Source, source_for
+from device_plugin_agent.sources import HostView, Source
 from device_plugin_agent.status import Offer
 from device_plugin_agent.watch import DirectoryWatch
-from device_plugin_api.node import NodeSpec, NodeStatus, SelectionStep
+from device_plugin_api.node import NodeSpec, NodeStatus
 from device_plugin_api.resource import Probe, Resource
 
 _SETTLE = 0.005
@@ -40,10 +39,6 @@ _LONGEST_TURN = 30.0
 _log = logging.getLogger(__name__)
 
 
-class Rejected(ValueError):
-    """A configuration that cannot be served; the text names the resource and what is wrong."""
-
-
 @dataclass(kw_only=True)
 class _Served:
     resource: Resource
@@ -56,13 +51,6 @@ class _Served:
     probing: asyncio.Task[None]
     due: float = 0.0
     draining: bool = False
-
-
-@dataclass(frozen=True)
-class _Prepared:
-    resource: Resource
-    source: Source
-    probes: Mapping[Probe, Polled]
 
 
 class Supervisor:
@@ -105,7 +93,7 @@ class Supervisor:
             self.spec = spec
             self._cordon(spec)
             return
-        prepared = {resource.name: self._prepare(resource) for resource in spec.resources}
+        prepared = {resource.name: prepare(resource, self._host, self._clock) for resource in spec.resources}
         for name, wanted in prepared.items():
             known = self._served.get(name)
             if known is None:
@@ -195,15 +183,6 @@ class Supervisor:
             return Answer(False, f"no look at the host for {late:.0f} s longer than planned")
         return Answer(True, "looking")
 
-    def _prepare(self, resource: Resource) -> _Prepared:
-        try:
-            source = source_for(resource, self._host)
-            allocation.check(resource.allocation)
-            probes = polled(resource.health, self._host, self._clock)
-        except ValueError as error:
-            raise Rejected(f"{resource.name}: {error}") from None
-        return _Prepared(resource, source, probes)
-
     def _cordon(self, spec: NodeSpec) -> None:
         now, monotonic = self._clock.now(), self._clock.monotonic()
         for name, served in self._served.items():
@@ -211,7 +190,7 @@ class Supervisor:
             with self._news(served):
                 served.inventory.cordon(reasons, now=now, monotonic=monotonic)
 
-    def _start(self, wanted: _Prepared) -> None:
+    def _start(self, wanted: Prepared) -> None:
         resource = wanted.resource
         inventory = Inventory(resource.health)
         plugin = DevicePlugin(
@@ -252,7 +231,7 @@ class Supervisor:
             with self._news(served):
                 served.inventory.probed(seen, now=self._clock.now(), monotonic=self._clock.monotonic())
 
-    def _update(self, served: _Served, wanted: _Prepared) -> None:
+    def _update(self, served: _Served, wanted: Prepared) -> None:
         resource = wanted.resource
         if served.draining:
             served.draining = False
@@ -283,9 +262,8 @@ class Supervisor:
 
     async def _end(self, served: _Served) -> None:
         # An empty list is a clean end; a stream that just breaks leaves its capacity on the node for five minutes.
-        if served.registration.state.now:
-            served.plugin.leave()
-            await asyncio.wait((served.task,), timeout=_FAREWELL)
+        served.plugin.leave()
+        await asyncio.wait((served.task,), timeout=_FAREWELL)
         served.probing.cancel()
         served.task.cancel()
         await asyncio.wait((served.task, served.probing))
@@ -353,18 +331,3 @@ class Supervisor:
     async def _pace(self) -> None:
         """Keep looks apart when events come thick and fast."""
         await asyncio.sleep(max(0.0, self._looked + _LOOK_INTERVAL - self._clock.monotonic()))
-
-
-def without_taken(discovery: Discovery, taken: Mapping[str, str]) -> Discovery:
-    """Leave out devices that an earlier resource of the configuration offers: one device, one resource."""
-    kept = tuple(found for found in discovery.candidates if not any(node in taken for node in found.nodes))
-    if len(kept) == len(discovery.candidates):
-        return discovery
-    dropped = [
-        f"{found.path}: offered as {taken[node]}"
-        for found in discovery.candidates
-        for node in found.nodes
-        if node in taken
-    ]
-    step = SelectionStep(step="not offered by an earlier resource", kept=len(kept), dropped=tuple(dropped[:8]))
-    return Discovery(candidates=kept, steps=(*discovery.steps, step))

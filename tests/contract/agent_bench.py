@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -105,11 +105,18 @@ class Bench:
         for name in names:
             (self.dev / name).unlink()
 
-    @asynccontextmanager
-    async def agent(self, *, api: bool = True) -> AsyncIterator[Agent]:
+    def agent(self) -> AbstractAsyncContextManager[Agent]:
         """An agent process from its start to its SIGTERM."""
+        return self._running(self.api, None)
+
+    def alone(self, spec: NodeSpec) -> AbstractAsyncContextManager[Agent]:
+        """The same without an API server."""
+        return self._running(None, spec)
+
+    @asynccontextmanager
+    async def _running(self, api: NodeApi | None, spec: NodeSpec | None) -> AsyncIterator[Agent]:
         agent = Agent(self.settings, clock=SystemClock(), jitter=lambda: 0.0)
-        task = asyncio.create_task(agent.run(self.api if api else None))
+        task = asyncio.create_task(agent.run(api, spec))
         try:
             yield agent
             assert not task.done(), "the agent ended by itself"
@@ -122,7 +129,7 @@ class Bench:
     async def until(self, condition: Callable[[], bool], timeout: float = 20.0) -> None:
         """Wait until the condition holds; kubelet, API server and agent all live on this event loop."""
         async with asyncio.timeout(timeout):
-            while not condition():  # noqa: ASYNC110  (three parties of which none knows the test)
+            while not condition():
                 await asyncio.sleep(0.002)
 
     async def offers(self, healthy: int, total: int, resource: str = CAMERA) -> None:

@@ -176,3 +176,11 @@ async def test_a_device_that_vanished_while_no_agent_ran_is_told_as_missing(benc
     async with bench.agent():
         await bench.until(lambda: bench.states() == {"video0": "Works", "video1": "DeviceMissing"})
         await bench.offers(1, 2)
+
+
+async def test_without_kubernetes_api_a_file_is_served_to_the_kubelet_all_the_same(bench: Bench) -> None:
+    bench.plug("video0")
+    async with bench.alone(spec()) as agent:
+        await bench.offers(1, 1)
+        await bench.until(lambda: agent.http.answers["/readyz"]().ok)
+    assert list(bench.state.iterdir()) == []

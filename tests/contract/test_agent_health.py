@@ -123,7 +123,8 @@ async def test_a_cordon_survives_a_restart_of_the_agent_without_api_server(bench
     bench.api.put(spec(cordoned={"video0": "lens broken"}))
     async with bench.agent():
         await bench.offers(1, 2)
-    async with bench.agent(api=False):
+    bench.api.down = True
+    async with bench.agent():
         await bench.offers(1, 2)
 
 

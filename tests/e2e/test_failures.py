@@ -34,6 +34,23 @@ def same_as_before(bed: Bed, device: str) -> None:
     bed.settled()
 
 
+def controllers_lead(bed: Bed) -> None:
+    """Wait until Kubernetes' own controllers have their leases back: without a server they give up and start anew."""
+    names = ("kube-controller-manager", "kube-scheduler")
+
+    def renewed() -> list[str]:
+        leases = [bed.client.get("coordination.k8s.io/v1", "Lease", name, namespace="kube-system") for name in names]
+        return [str(lease["spec"]["renewTime"]) for lease in leases]
+
+    before = until(renewed, "the leases can be read")
+    until(
+        lambda: all(new != old for new, old in zip(renewed(), before, strict=True)),
+        "the controllers renew their leases",
+        limit=150,
+        every=0.5,
+    )
+
+
 def test_a_deleted_agent_pod_comes_back_to_the_same_pods_and_ids(bed: Bed) -> None:
     device = with_a_pod(bed)
     check = bed.undisturbed("user")
@@ -117,6 +134,7 @@ def test_without_an_api_server_devices_are_served_and_the_status_catches_up(bed:
     finally:
         on_node(CONTROL_PLANE, f"mv /root/kube-apiserver.yaml {MANIFEST}")
         until(lambda: reachable(bed.client), "the API server is back", limit=120, every=0.5)
+        controllers_lead(bed)
     until(lambda: len(bed.reported()) == 3, "the report names the third device")
     until(lambda: bed.reason() == "AllNodesReady", "the config is ready again", limit=90)
     until(lambda: bed.config()["status"]["devices"]["total"] == 3, "the config counts the third device")

@@ -5,7 +5,7 @@ import re
 
 MAX_ID = 63
 _HASH = 8
-_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]*")
+_PLAIN = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.:-]*[A-Za-z0-9])?")
 
 
 def id_of_path(relative: str) -> str:

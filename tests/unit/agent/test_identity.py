@@ -2,7 +2,7 @@
 
 import re
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from device_plugin_agent.sources.identity import MAX_ID, id_of_path, id_of_simulated
@@ -24,6 +24,7 @@ def test_names_that_would_collide_are_told_apart() -> None:
 
 
 @given(PATHS)
+@example("0/:")
 def test_every_id_is_legal_as_a_cdi_device_name_and_short_enough(path: str) -> None:
     device_id = id_of_path(path)
     assert len(device_id) <= MAX_ID

@@ -36,7 +36,7 @@ async def test_one_that_hangs_is_told_and_holds_up_no_other_and_is_not_asked_aga
     finally:
         freed.set()
     async with asyncio.timeout(2):
-        while (await lookout.look(jobs))["b"] is not WORKS:  # noqa: ASYNC110  (the thread tells nobody else)
+        while (await lookout.look(jobs))["b"] is not WORKS:
             await asyncio.sleep(0.01)
     assert asked == 2
 

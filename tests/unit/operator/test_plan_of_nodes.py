@@ -194,7 +194,7 @@ def test_a_cordon_goes_to_its_node_alone_and_says_nothing_of_the_resources() -> 
 
 
 def test_a_cordon_that_is_there_is_not_written_again_and_one_that_was_lifted_goes() -> None:
-    cordoned = replace(node("a"), cordoned=(CordonedDevice(**CORDON),))
+    cordoned = msgspec.structs.replace(node("a"), cordoned=(CordonedDevice(**CORDON),))
     assert changes(snapshot(cordoned, config=config(cordoning("a")))) == []
     assert changes(snapshot(cordoned)) == [UpdateNode(name="cameras.a", uid="ndp-a", spec={"cordonedDevices": []})]
 

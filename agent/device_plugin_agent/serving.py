@@ -1,0 +1,56 @@
+"""What it takes to serve a resource, decided before anything is touched."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from device_plugin_agent import allocation
+from device_plugin_agent.clock import Clock
+from device_plugin_agent.health.probes import Polled, polled
+from device_plugin_agent.sources import Discovery, HostView, Source, source_for
+from device_plugin_api import checks
+from device_plugin_api.node import SelectionStep
+from device_plugin_api.resource import Probe, Resource
+
+_MAX_DROPPED_SHOWN = 8
+
+
+class Rejected(ValueError):
+    """A configuration that cannot be served; the text names the resource and what is wrong."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A resource that passed every check, and what looks at its devices."""
+
+    resource: Resource
+    source: Source
+    probes: Mapping[Probe, Polled]
+
+
+def prepare(resource: Resource, host: HostView, clock: Clock) -> Prepared:
+    """Check a resource; raises Rejected."""
+    wrong = "; ".join(checks.problems(resource))
+    if wrong:
+        raise Rejected(f"{resource.name}: {wrong}")
+    try:
+        allocation.check(resource.allocation)
+        return Prepared(resource, source_for(resource, host), polled(resource.health, host, clock))
+    except ValueError as error:
+        raise Rejected(f"{resource.name}: {error}") from None
+
+
+def without_taken(discovery: Discovery, taken: Mapping[str, str]) -> Discovery:
+    """Leave out devices that an earlier resource of the configuration offers: one device, one resource."""
+    kept = tuple(found for found in discovery.candidates if not any(node in taken for node in found.nodes))
+    if len(kept) == len(discovery.candidates):
+        return discovery
+    dropped = [
+        f"{found.path}: offered as {taken[node]}"
+        for found in discovery.candidates
+        for node in found.nodes
+        if node in taken
+    ]
+    step = SelectionStep(
+        step="not offered by an earlier resource", kept=len(kept), dropped=tuple(dropped[:_MAX_DROPPED_SHOWN])
+    )
+    return Discovery(candidates=kept, steps=(*discovery.steps, step))

@@ -1,0 +1,91 @@
+"""The agent without Kubernetes' API: its configuration from a file, and a dry run that tells what would be offered."""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from device_plugin_agent import serving
+from device_plugin_agent.clock import Clock
+from device_plugin_agent.settings import Settings
+from device_plugin_agent.sources import HostView
+from device_plugin_api.crd import structural
+from device_plugin_api.group import CONFIG_KIND
+from device_plugin_api.node import NodeSpec
+from device_plugin_api.resource import Resource
+from device_plugin_api.strict import problems
+
+
+class BadFile(ValueError):
+    """The file cannot be served; the text names the field and what is wrong."""
+
+
+class _Document(Struct, rename="camel", kw_only=True):
+    resources: tuple[Resource, ...]
+
+
+def load(path: Path, settings: Settings, clock: Clock) -> NodeSpec:
+    """The spec in a YAML file: a whole DevicePluginConfig, or its `resources` alone. Raises BadFile."""
+    try:
+        content = path.read_bytes()
+        document = msgspec.yaml.decode(content)
+    except OSError as error:
+        raise BadFile(f"{path}: {error.strerror}") from None
+    except msgspec.DecodeError as error:
+        raise BadFile(f"{path} is no YAML: {error}") from None
+    if not isinstance(document, dict):
+        raise BadFile(f"{path}: must be a {CONFIG_KIND}, or a mapping with `resources`")
+    spec = document.get("spec", {}) if document.get("kind") == CONFIG_KIND else document
+    resources = _resources({"resources": spec.get("resources")}, path)
+    try:
+        for resource in resources:
+            serving.prepare(resource, settings.host, clock)
+    except serving.Rejected as error:
+        raise BadFile(f"{path}: {error}") from None
+    return NodeSpec(
+        config_name=settings.config_name,
+        config_uid=settings.config_uid,
+        node_name=settings.node_name,
+        node_uid="",
+        revision=hashlib.sha256(content).hexdigest()[:10],
+        resources=resources,
+    )
+
+
+def dry_run(spec: NodeSpec, host: HostView, clock: Clock) -> Iterator[str]:
+    """What a loaded spec would offer, step by step, as lines for people."""
+    taken: dict[str, str] = {}
+    for resource in spec.resources:
+        discovery = serving.without_taken(serving.prepare(resource, host, clock).source.discover(), taken)
+        yield resource.name
+        for step in discovery.steps:
+            yield f"  {step.step}: {step.kept}"
+            for dropped in step.dropped:
+                yield f"    left out: {dropped}"
+        yield f"  offers {len(discovery.candidates)}:"
+        for device in discovery.candidates:
+            facts = [f"{key}={value}" for key, value in device.attributes.items()]
+            if device.numa_node is not None:
+                facts.append(f"numa={device.numa_node}")
+            yield "  ".join(("   ", device.id, device.path or "(no node)", *facts))
+        taken |= {node: resource.name for device in discovery.candidates for node in device.nodes}
+
+
+def _resources(document: dict[str, Any], path: Path) -> tuple[Resource, ...]:
+    full = msgspec.json.schema(_Document)
+    wrong = list(problems(document, structural(full, full["$defs"])))
+    if wrong:
+        raise BadFile("\n".join(f"{path}: {each}" for each in wrong))
+    try:
+        resources = msgspec.convert(document, _Document).resources
+    except msgspec.ValidationError as error:
+        raise BadFile(f"{path}: {error}") from None
+    if not resources:
+        raise BadFile(f"{path}: resources: at least one is needed")
+    names = [resource.name for resource in resources]
+    if len(set(names)) != len(names):
+        raise BadFile(f"{path}: resources: each name may stand only once")
+    return resources

@@ -1,0 +1,100 @@
+"""The agent without Kubernetes' API."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from device_plugin_agent import settings, standalone
+from device_plugin_agent.clock import SystemClock
+
+GOOD = """
+apiVersion: deviceplugins.dev/v1alpha1
+kind: DevicePluginConfig
+metadata: {name: cameras}
+spec:
+  nodeSelector: {cameras: "true"}
+  resources:
+  - name: example.com/camera
+    source: {paths: {include: ["/dev/video*"], exclude: ["/dev/video9"]}}
+  - name: example.com/any
+    source: {paths: {include: ["/dev/*"]}}
+"""
+
+
+def given(tmp_path: Path, text: str, *more: str) -> settings.Settings:
+    file = tmp_path / "cameras.yaml"
+    file.write_text(text)
+    (tmp_path / "dev").mkdir(exist_ok=True)
+    roots = ("--dev-root", str(tmp_path / "dev"), "--sys-root", str(tmp_path / "sys"))
+    return settings.parse(["--config", str(file), *roots, *more], {})
+
+
+def test_a_dry_run_tells_step_by_step_what_would_be_offered(tmp_path: Path) -> None:
+    parsed = given(tmp_path, GOOD, "--dry-run")
+    for number, name in enumerate(("video0", "video9", "audio0")):
+        os.mknod(tmp_path / "dev" / name, 0o020600, os.makedev(81, number))
+    assert parsed.config is not None
+    spec = standalone.load(parsed.config, parsed, SystemClock())
+    assert list(standalone.dry_run(spec, parsed.host, SystemClock())) == [
+        "example.com/camera",
+        "  matched by include: 2",
+        "  not excluded: 1",
+        "  device nodes: 1",
+        "  offers 1:",
+        "     video0  /dev/video0  device=81:0",
+        "example.com/any",
+        "  matched by include: 3",
+        "  not excluded: 3",
+        "  device nodes: 3",
+        "  not offered by an earlier resource: 2",
+        "    left out: /dev/video0: offered as example.com/camera",
+        "  offers 2:",
+        "     audio0  /dev/audio0  device=81:2",
+        "     video9  /dev/video9  device=81:1",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "is no YAML"),
+        ("[]", "must be a DevicePluginConfig, or a mapping with `resources`"),
+        ("resources: []", "at least one is needed"),
+        (GOOD.replace("include:", "path:"), "source.paths.path: unknown field; .* knows include, exclude"),
+        (GOOD.replace("example.com/any", "example.com/camera"), "each name may stand only once"),
+        (GOOD.replace("/dev/video*", "/etc/*"), "source.paths.include: '/etc/\\*' must be a path below /dev"),
+        (GOOD.replace("example.com/any", "any"), "name: must be <domain>/<name>"),
+        ("resources: [{name: example.com/a, source: {simulated: {count: -1}}}]", "int` >= 0"),
+        (
+            "resources: [{name: example.com/a, source: {simulated: {count: 1}}, allocation: {permissions: x}}]",
+            "allocation.permissions: must be one of r, w, rw",
+        ),
+    ],
+)
+def test_a_file_that_cannot_be_served_is_refused_with_the_field(tmp_path: Path, text: str, message: str) -> None:
+    parsed = given(tmp_path, text)
+    assert parsed.config is not None
+    with pytest.raises(standalone.BadFile, match=message):
+        standalone.load(parsed.config, parsed, SystemClock())
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["--config-name", "a"],
+        ["--config-name", "a", "--config-uid", "u", "--config", "f.yaml"],
+        ["--config-name", "a", "--config-uid", "u", "--node-name", "n", "--dry-run"],
+        ["--config-name", "a", "--config-uid", "u"],
+    ],
+)
+def test_contradicting_flags_end_with_a_usage_message(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        settings.parse(arguments, {})
+    assert "usage: device-plugin-agent" in capsys.readouterr().err
+
+
+def test_in_the_cluster_the_hosts_trees_are_where_the_daemonset_mounts_them() -> None:
+    parsed = settings.parse(["--config-name", "a", "--config-uid", "u"], {"NODE_NAME": "n"})
+    assert (parsed.dev_root, parsed.sys_root, parsed.node_name) == (Path("/host/dev"), Path("/host/sys"), "n")

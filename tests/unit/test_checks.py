@@ -1,0 +1,62 @@
+"""What agents refuse although an API server let it through."""
+
+import pytest
+
+from device_plugin_api.checks import problems
+from device_plugin_api.resource import Allocation, EnvVar, Mount, PathsSource, Resource, SimulatedSource, Source
+
+PATHS = Source(paths=PathsSource(include=("/dev/video*",), exclude=("/dev/video9",)))
+
+
+def of(allocation: Allocation | None = None, *, name: str = "example.com/a", source: Source = PATHS) -> list[str]:
+    return list(problems(Resource(name=name, source=source, allocation=allocation or Allocation())))
+
+
+def test_an_ordinary_resource_has_no_problems() -> None:
+    assert of() == []
+    assert of(Allocation(container_path="/dev/camera$(INDEX)", mounts=(mount("/opt/x"),))) == []
+
+
+def mount(host: str, inside: str = "/x", *, read_only: bool = True) -> Mount:
+    return Mount(host_path=host, container_path=inside, read_only=read_only)
+
+
+@pytest.mark.parametrize(
+    ("allocation", "field"),
+    [
+        (Allocation(permissions="rwm"), "allocation.permissions"),
+        (Allocation(container_path="/etc/$(INDEX)"), "allocation.containerPath"),
+        (Allocation(container_path="/dev/../etc/$(INDEX)"), "allocation.containerPath"),
+        (Allocation(container_path="/dev/camera"), "allocation.containerPath"),
+        (Allocation(env=(EnvVar(name="LD_PRELOAD", value="x"),)), "allocation.env"),
+        (Allocation(env=(EnvVar(name="PATH", value="x"),)), "allocation.env"),
+        (Allocation(env=(EnvVar(name="A=B", value="x"),)), "allocation.env"),
+        (Allocation(mounts=(mount("/"),)), "allocation.mounts"),
+        (Allocation(mounts=(mount("/etc"),)), "allocation.mounts"),
+        (Allocation(mounts=(mount("/opt/../etc"),)), "allocation.mounts"),
+        (Allocation(mounts=(mount("/optional"),)), "allocation.mounts"),
+        (Allocation(mounts=(mount("/opt/x", read_only=False),)), "allocation.mounts"),
+        (Allocation(mounts=(mount("/opt/x", "/proc/1"),)), "allocation.mounts"),
+        (Allocation(mounts=(mount("/opt/x", "x"),)), "allocation.mounts"),
+        (Allocation(annotations={"cdi.k8s.io/x": "y"}), "allocation.annotations"),
+    ],
+)
+def test_what_could_harm_the_node_is_refused_with_the_field(allocation: Allocation, field: str) -> None:
+    (problem,) = of(allocation)
+    assert problem.startswith(f"{field}: ")
+
+
+@pytest.mark.parametrize("glob", ["/etc/shadow", "/dev/../etc/shadow", "dev/video0", "/dev/", "/dev/a\nb"])
+def test_paths_outside_dev_are_refused(glob: str) -> None:
+    (problem,) = of(source=Source(paths=PathsSource(include=(glob,))))
+    assert problem.startswith("source.paths.include: ")
+
+
+@pytest.mark.parametrize("source", [Source(), Source(paths=PATHS.paths, simulated=SimulatedSource(count=1))])
+def test_exactly_one_source_must_be_given(source: Source) -> None:
+    assert of(source=source) == ["source: exactly one source must be given: paths or simulated"]
+
+
+def test_a_name_that_the_kubelet_would_refuse_is_refused() -> None:
+    (problem,) = of(name="kubernetes.io/gpu")
+    assert problem.startswith("name: must not be in the kubernetes.io domain")
