@@ -1,6 +1,7 @@
 """The agent's loops, put together: spec in, devices served, status out."""
 
 import asyncio
+import contextlib
 import hashlib
 import logging
 import secrets
@@ -9,17 +10,22 @@ from collections.abc import Callable
 import msgspec
 
 from device_plugin_agent import __version__
+from device_plugin_agent.claims.claims import Claims
+from device_plugin_agent.claims.gone import Departures
+from device_plugin_agent.claims.ledger import Claimant
+from device_plugin_agent.claims.store import Store
 from device_plugin_agent.clock import Clock
 from device_plugin_agent.desired import LastGood
 from device_plugin_agent.http import HttpServer
 from device_plugin_agent.kubelet import KubeletSocket, remove_leftovers, socket_names
 from device_plugin_agent.node_api import NodeApi, Seen, Unavailable
-from device_plugin_agent.podresources import PodResources
+from device_plugin_agent.podresources import PodResources, Use
 from device_plugin_agent.report import Report, decode_status, describe
 from device_plugin_agent.serving import Rejected
 from device_plugin_agent.settings import Settings
 from device_plugin_agent.status import node_status
 from device_plugin_agent.supervisor import Supervisor
+from device_plugin_api.names import node_device_plugin_name
 from device_plugin_api.node import NodeSpec, NodeStatus
 
 _WATCH_SECONDS = 1200
@@ -27,6 +33,9 @@ _WATCH_SECONDS = 1200
 
 _RETRY_FIRST, _RETRY_MOST = 0.5, 10.0
 """Seconds between attempts to watch while the API server is away; doubled each time, with jitter."""
+
+_INHERIT_INTERVAL = 2.0
+"""Seconds between two looks whether a config that keeps devices from us is gone."""
 
 _log = logging.getLogger(__name__)
 
@@ -49,11 +58,26 @@ class Agent:
         owner = hashlib.sha256(settings.config_uid.encode()).hexdigest()[:8]
         remove_leftovers(settings.device_plugins_dir, owner)
         kubelet = KubeletSocket(settings.device_plugins_dir)
-        async with asyncio.TaskGroup() as tasks:
-            pod_resources = PodResources(settings.pod_resources_socket, lambda use: supervisor.use(use))
+        claims = Claims(
+            Store(settings.state_dir / "claims", settings.config_uid),
+            Claimant(config=settings.config_name, uid=settings.config_uid),
+        )
+        departures = Departures()
+
+        def used(use: Use) -> bool:
+            everything = [(resource, device) for resource, devices in use.items() for device in devices]
+            departures.heard(everything, monotonic=self._clock.monotonic())
+            in_use = supervisor.use(use)
+            # Who waits for a device asks as often as who has one.
+            return in_use or bool(claims.in_the_way())
+
+        async with contextlib.AsyncExitStack() as leaving, asyncio.TaskGroup() as tasks:
+            leaving.callback(claims.close)
+            pod_resources = PodResources(settings.pod_resources_socket, used)
             report = Report(api, self._build, jitter=self._jitter) if api is not None else None
             supervisor = self._supervisor = Supervisor(
                 host=settings.host,
+                claims=claims,
                 kubelet=kubelet,
                 plugins_dir=settings.device_plugins_dir,
                 socket_names=socket_names(owner, secrets.token_hex(4)),
@@ -75,6 +99,24 @@ class Agent:
             if report is not None and api is not None:
                 tasks.create_task(report.run())
                 tasks.create_task(self._follow(api, report))
+                tasks.create_task(self._inherit(api, claims, departures))
+
+    async def _inherit(self, api: NodeApi, claims: Claims, departures: Departures) -> None:
+        """Find out whether those who keep devices from us are gone for good."""
+        while True:
+            for claimant in claims.in_the_way():
+                name = node_device_plugin_name(claimant.config, self._settings.node_name)
+                try:
+                    here = claims.lives(claimant.uid) or await api.config_uid(name) == claimant.uid
+                except Unavailable as error:
+                    _log.debug(
+                        "Could not ask for another config", extra={"config": claimant.config, "err": describe(error)}
+                    )
+                    continue
+                in_use = departures.seen(claimant, here=here, monotonic=self._clock.monotonic())
+                if in_use is not None:
+                    claims.bury(claimant.uid, in_use)
+            await asyncio.sleep(_INHERIT_INTERVAL)
 
     async def _follow(self, api: NodeApi, report: Report) -> None:
         failures = 0
@@ -126,6 +168,7 @@ class Agent:
         spec = self._supervisor.spec
         return node_status(
             self._supervisor.offers(),
+            self._supervisor.contested(),
             revision=spec.revision if spec is not None else "",
             rejection=self._rejection,
             agent_version=__version__,

@@ -21,6 +21,11 @@ ALLOCATION_GRACE = 30.0
 NOT_SELECTED = "NotSelected"
 """Reason of a device that the configuration no longer wants."""
 
+CLAIMED = "ClaimedByOtherConfig"
+"""Reason of a device that a container still has, and that then goes to another configuration."""
+
+
+_LEAVES = "it goes when the container that has it ends"
 
 Tracks = Mapping[Probe, Track | None]
 """A device's probes, Exists first; None for one that has not looked yet."""
@@ -96,7 +101,11 @@ class Inventory:
             if known is None:
                 entries[device_id] = self._first_look(found[device_id], now, monotonic)
             else:
-                entries[device_id] = self._look(known, found.get(device_id), now, monotonic)
+                why = discovery.withheld.get(device_id)
+                if why is not None:
+                    entries[device_id] = self._unwanted(known, now, CLAIMED, f"{why}; {_LEAVES}")
+                else:
+                    entries[device_id] = self._look(known, found.get(device_id), now, monotonic)
         self.steps = discovery.steps
         self._replace(entries)
         self._forget(monotonic)
@@ -156,7 +165,7 @@ class Inventory:
                 if known.track.state is device.state:
                     track = replace(known.track, since=min(known.track.since, since[device.id]))
                     entries[device.id] = replace(known, track=track)
-            elif device.reason != NOT_SELECTED:
+            elif device.reason not in (NOT_SELECTED, CLAIMED):
                 entries[device.id] = Entry(
                     device=Candidate(
                         id=device.id,
@@ -250,12 +259,14 @@ class Inventory:
         cordon = self._cordoned.get(entry.device.id)
         return replace(entry, worst=found, flaps=flaps, track=shown(entry.track, found, flaps, cordon, now=now))
 
-    def _unwanted(self, entry: Entry, now: float) -> Entry:
+    def _unwanted(
+        self, entry: Entry, now: float, reason: str = NOT_SELECTED, message: str = f"no longer selected; {_LEAVES}"
+    ) -> Entry:
         since = entry.track.since if entry.track.state is DeviceState.UNHEALTHY else now
         track = Track(
             state=DeviceState.UNHEALTHY,
-            reason=NOT_SELECTED,
-            message="the configuration no longer selects it; it goes when the container that has it ends",
+            reason=reason,
+            message=message,
             since=since,
         )
         return replace(entry, track=track, selected=False)

@@ -202,14 +202,14 @@ class Registration:
             server.add_insecure_port(f"unix:{path}")
         except RuntimeError as error:
             raise OSError(str(error)) from None
+        self._server, self._socket = server, path  # known before it runs: who cancels the start has it stopped
         await server.start()
-        self._server, self._socket = server, path
         return path.name
 
     async def _stop_serving(self) -> None:
         if self._server is not None:
-            server, self._server = self._server, None
-            await server.stop(grace=None)
+            await self._server.stop(grace=None)
+            self._server = None
         if self._socket is not None:
             with contextlib.suppress(FileNotFoundError):
                 self._socket.unlink()

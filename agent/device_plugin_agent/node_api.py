@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx2
 import msgspec
-from lightkube import AsyncClient
+from lightkube import ApiError, AsyncClient
 from lightkube.generic_resource import create_global_resource
 from lightkube.types import PatchType
 
@@ -47,6 +47,17 @@ class NodeApi:
         async for event, found in events:
             if event in ("ADDED", "MODIFIED"):
                 yield Seen(uid=found["metadata"]["uid"], spec=found.get("spec") or {}, status=found.get("status") or {})
+
+    async def config_uid(self, name: str) -> str | None:
+        """Which config another object is of, None when there is no such object; may raise Unavailable."""
+        try:
+            found = await self._client.get(_NodeDevicePlugin, name)
+        except ApiError as error:
+            if error.status.code == 404:
+                return None
+            raise
+        uid = (found.get("spec") or {}).get("configUID")
+        return uid if isinstance(uid, str) else ""
 
     async def report(self, status: msgspec.Struct) -> None:
         """Replace the status; may raise Unavailable. Always a merge patch: mixing styles doubles managedFields."""

@@ -1,7 +1,7 @@
 """What it takes to serve a resource, decided before anything is touched."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from device_plugin_agent import allocation
 from device_plugin_agent.clock import Clock
@@ -41,16 +41,24 @@ def prepare(resource: Resource, host: HostView, clock: Clock) -> Prepared:
 
 def without_taken(discovery: Discovery, taken: Mapping[str, str]) -> Discovery:
     """Leave out devices that an earlier resource of the configuration offers: one device, one resource."""
-    kept = tuple(found for found in discovery.candidates if not any(node in taken for node in found.nodes))
+    dropped = {}
+    for found in discovery.candidates:
+        names = [taken[node] for node in found.nodes if node in taken]
+        if names:
+            dropped[found.id] = f"offered as {names[0]}"
+    return _without(discovery, dropped, "not offered by an earlier resource")
+
+
+def without_claimed(discovery: Discovery, withheld: Mapping[str, str]) -> Discovery:
+    """Leave out devices that belong to another config of this node. `withheld`: ID → why."""
+    left = _without(discovery, withheld, "not claimed by another config")
+    return replace(left, withheld=withheld)
+
+
+def _without(discovery: Discovery, dropped: Mapping[str, str], step: str) -> Discovery:
+    kept = tuple(found for found in discovery.candidates if found.id not in dropped)
     if len(kept) == len(discovery.candidates):
         return discovery
-    dropped = [
-        f"{found.path}: offered as {taken[node]}"
-        for found in discovery.candidates
-        for node in found.nodes
-        if node in taken
-    ]
-    step = SelectionStep(
-        step="not offered by an earlier resource", kept=len(kept), dropped=tuple(dropped[:_MAX_DROPPED_SHOWN])
-    )
-    return Discovery(candidates=kept, steps=(*discovery.steps, step))
+    shown = [f"{found.path}: {dropped[found.id]}" for found in discovery.candidates if found.id in dropped]
+    last = SelectionStep(step=step, kept=len(kept), dropped=tuple(shown[:_MAX_DROPPED_SHOWN]))
+    return Discovery(candidates=kept, steps=(*discovery.steps, last))

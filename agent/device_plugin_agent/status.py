@@ -9,7 +9,7 @@ from device_plugin_agent.registered import Registered
 from device_plugin_api import conditions
 from device_plugin_api.conditions import Condition
 from device_plugin_api.config import DeviceCounts
-from device_plugin_api.node import MAX_LISTED_DEVICES, Device, DeviceState, NodeStatus, ResourceStatus
+from device_plugin_api.node import MAX_LISTED_DEVICES, ContestedDevice, Device, DeviceState, NodeStatus, ResourceStatus
 
 _MAX_MESSAGE = 256
 
@@ -26,6 +26,7 @@ class Offer:
 
 def node_status(
     offers: Sequence[Offer],
+    contested: tuple[ContestedDevice, ...] = (),
     *,
     revision: str,
     rejection: str | None,
@@ -44,6 +45,7 @@ def node_status(
         conditions=conditions.merge(known, wanted),
         counts=counts,
         resources=tuple(_resource(offer) for offer in sorted(offers, key=lambda offer: offer.name)),
+        contested_devices=contested,
     )
 
 

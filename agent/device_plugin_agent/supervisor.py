@@ -7,6 +7,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from device_plugin_agent.claims.claims import Claims
+from device_plugin_agent.claims.ledger import Claim, Named
 from device_plugin_agent.clock import Clock, unix_time
 from device_plugin_agent.health.lookout import DEADLINE, Lookout
 from device_plugin_agent.health.tracker import RECOVERY_PERIOD, Observation
@@ -16,12 +18,12 @@ from device_plugin_agent.kubelet import KubeletSocket, Registration
 from device_plugin_agent.plugin import DevicePlugin
 from device_plugin_agent.podresources import Use
 from device_plugin_agent.prober import Prober
-from device_plugin_agent.serving import Prepared, prepare, without_taken
+from device_plugin_agent.serving import Prepared, prepare, without_claimed, without_taken
 from device_plugin_agent.signal import Signal
-from device_plugin_agent.sources import HostView, Source
+from device_plugin_agent.sources import Discovery, HostView, Source
 from device_plugin_agent.status import Offer
 from device_plugin_agent.watch import DirectoryWatch
-from device_plugin_api.node import NodeSpec, NodeStatus
+from device_plugin_api.node import MAX_CONTESTED, MAX_RIVALS, ContestedDevice, NodeSpec, NodeStatus
 from device_plugin_api.resource import Probe, Resource
 
 _SETTLE = 0.005
@@ -39,6 +41,9 @@ _LONGEST_TURN = 30.0
 _log = logging.getLogger(__name__)
 
 
+_NOT_LOOKED = Discovery(candidates=(), steps=())
+
+
 @dataclass(kw_only=True)
 class _Served:
     resource: Resource
@@ -51,6 +56,8 @@ class _Served:
     probing: asyncio.Task[None]
     due: float = 0.0
     draining: bool = False
+    discovery: Discovery = _NOT_LOOKED
+    """The last look, before it is known what belongs to other configs."""
 
 
 class Supervisor:
@@ -60,6 +67,7 @@ class Supervisor:
         self,
         *,
         host: HostView,
+        claims: Claims,
         kubelet: KubeletSocket,
         plugins_dir: Path,
         socket_names: Iterator[str],
@@ -72,6 +80,9 @@ class Supervisor:
         self.spec: NodeSpec | None = None
         self._tasks = tasks
         self._host = host
+        self._claims = claims
+        self._use_known = False
+        self._kept: frozenset[Named] = frozenset()
         self._kubelet = kubelet
         self._plugins_dir = plugins_dir
         self._socket_names = socket_names
@@ -93,6 +104,7 @@ class Supervisor:
             self.spec = spec
             self._cordon(spec)
             return
+        self._claims.dated(spec.config_creation_time)
         prepared = {resource.name: prepare(resource, self._host, self._clock) for resource in spec.resources}
         for name, wanted in prepared.items():
             known = self._served.get(name)
@@ -135,6 +147,13 @@ class Supervisor:
             for name, served in self._served.items()
         ]
 
+    def contested(self) -> tuple[ContestedDevice, ...]:
+        """What other configs of this node want or own as well."""
+        return tuple(
+            ContestedDevice(resource=resource, device=device, owner=owner, configs=tuple(configs[:MAX_RIVALS]))
+            for (resource, device), (owner, configs) in sorted(self._claims.contested().items())[:MAX_CONTESTED]
+        )
+
     def use(self, use: Use) -> bool:
         """Take in who has what; whether any device of ours is in use."""
         now, monotonic = self._clock.now(), self._clock.monotonic()
@@ -145,6 +164,9 @@ class Supervisor:
             with self._news(served):
                 served.inventory.use(holders, now=now, monotonic=monotonic)
         self._end_drained()
+        if not self._use_known or self._kept - self._in_inventory():
+            self._use_known = True
+            self._claim()
         return in_use
 
     async def run(self) -> None:
@@ -154,7 +176,8 @@ class Supervisor:
             while True:
                 seen = self._events.count
                 # Before the look: what appears after it then wakes us.
-                watch.follow({path for served in self._served.values() for path in served.source.watched()})
+                watched = {path for served in self._served.values() for path in served.source.watched()}
+                watch.follow({self._claims.directory, *watched})
                 self._look()
                 wait = self._until_due()
                 self._turned, self._next_turn = self._clock.monotonic(), wait
@@ -282,18 +305,45 @@ class Supervisor:
         """Look at every resource whose time has come. Nothing in here waits: readers never see half a change."""
         now, monotonic = self._clock.now(), self._clock.monotonic()
         self._looked = monotonic
+        looked: dict[str, _Served] = {}
         taken: dict[str, str] = {}
         for name, served in self._served.items():
             if monotonic >= served.due:
-                discovery = without_taken(served.source.discover(), taken)
-                with self._news(served):
-                    served.inventory.observe(discovery, now=now, monotonic=monotonic)
-                period = served.resource.health.period_seconds
-                served.due = monotonic + (period if served.inventory.settled else RECOVERY_PERIOD)
+                served.discovery = without_taken(served.source.discover(), taken)
+                looked[name] = served
             if not served.draining:
-                entries = served.inventory.entries.values()
-                taken |= {node: name for entry in entries if entry.present for node in entry.device.nodes}
+                taken |= {node: name for found in served.discovery.candidates for node in found.nodes}
+        withheld = self._claim()
+        for name, served in looked.items():
+            mine = {device: why for (resource, device), why in withheld.items() if resource == name}
+            with self._news(served):
+                served.inventory.observe(without_claimed(served.discovery, mine), now=now, monotonic=monotonic)
+            period = served.resource.health.period_seconds
+            served.due = monotonic + (period if served.inventory.settled else RECOVERY_PERIOD)
         self._end_drained()
+        if self._kept - self._in_inventory():
+            self._claim()
+
+    def _claim(self) -> dict[Named, str]:
+        """Claim what is selected and let go of what is no longer here; what must not be offered, and why."""
+        wants = [
+            Claim(resource=name, device=found.id, wanted=frozenset(found.nodes))
+            for name, served in self._served.items()
+            if not served.draining
+            for found in served.discovery.candidates
+            if found.nodes
+        ]
+        self._kept = self._in_inventory()
+        before = self._claims.contested()
+        withheld = self._claims.settle(wants, self._kept if self._use_known else None)
+        if self._claims.contested() != before:
+            self._changed()
+        if self._claims.busy:
+            asyncio.get_running_loop().call_later(_LOOK_INTERVAL, self._events.fire)
+        return withheld
+
+    def _in_inventory(self) -> frozenset[Named]:
+        return frozenset((name, device) for name, served in self._served.items() for device in served.inventory.entries)
 
     @contextmanager
     def _news(self, served: _Served) -> Iterator[None]:

@@ -12,6 +12,8 @@ from device_plugin_api.resource import Resource
 from device_plugin_api.schema import ATOMIC, ATOMIC_MAP, DATE_TIME, doc, enum, list_map
 
 MAX_LISTED_DEVICES = 500
+MAX_CONTESTED = 64
+MAX_RIVALS = 8
 
 
 class DeviceState(Enum):
@@ -40,6 +42,13 @@ class NodeSpec(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=
     node_uid: Annotated[
         str, doc("Its UID: another one under the same name is another machine.", min_length=1, max_length=36)
     ] = field(name="nodeUID")
+    config_creation_time: (
+        Annotated[
+            str,
+            doc("When it was made: of two configs that want one device, the older.", max_length=32, openapi=DATE_TIME),
+        ]
+        | None
+    ) = None
     revision: Annotated[str, doc("Names this content of `resources`.", min_length=1, max_length=63)]
     resources: Annotated[
         tuple[Resource, ...], doc("What the agent offers.", min_length=1, max_length=16, openapi=list_map("name"))
@@ -125,6 +134,18 @@ class ResourceStatus(Struct, rename="camel", frozen=True, kw_only=True, omit_def
     ] = ()
 
 
+class ContestedDevice(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=True):
+    """A device that several configs select on this node. Only its owner offers it."""
+
+    resource: Annotated[str, doc("This config's resource.", max_length=308)]
+    device: Annotated[str, doc("Its ID here.", max_length=63)]
+    owner: Annotated[str, doc("The config that owns it; empty while it passes on.", max_length=45)] = ""
+    configs: Annotated[
+        tuple[Annotated[str, doc("A config's name.", max_length=45)], ...],
+        doc("All that select it, the older ones first.", max_length=MAX_RIVALS, openapi=ATOMIC),
+    ] = ()
+
+
 class NodeStatus(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=True):
     """What the agent found."""
 
@@ -135,6 +156,10 @@ class NodeStatus(Struct, rename="camel", frozen=True, kw_only=True, omit_default
     ] = ()
     counts: Annotated[DeviceCounts, doc("Devices of all resources.")] = field(default_factory=DeviceCounts)
     resources: Annotated[tuple[ResourceStatus, ...], doc("Each resource.", max_length=16, openapi=ATOMIC)] = ()
+    contested_devices: Annotated[
+        tuple[ContestedDevice, ...],
+        doc("Devices that other configs select too.", max_length=MAX_CONTESTED, openapi=ATOMIC),
+    ] = ()
 
 
 class NodeDevicePlugin(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=True):

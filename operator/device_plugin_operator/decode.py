@@ -54,6 +54,7 @@ def config(content: bytes) -> Config:
         name=raw.metadata.name,
         uid=raw.metadata.uid,
         generation=raw.metadata.generation,
+        created=raw.metadata.creation_timestamp,
         terminating=raw.metadata.deletion_timestamp is not None,
         spec=None if invalid else spec,
         invalid=invalid,

@@ -114,6 +114,8 @@ class Config:
     name: str
     uid: str
     generation: int
+    created: str
+    """RFC 3339 in UTC."""
     terminating: bool
     spec: ConfigSpec | None
     invalid: str

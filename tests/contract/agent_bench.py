@@ -4,6 +4,8 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from copy import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from device_plugin_agent.agent import Agent
 from device_plugin_agent.clock import SystemClock
 from device_plugin_agent.node_api import NodeApi, Seen
 from device_plugin_agent.settings import Settings
+from device_plugin_api.names import node_device_plugin_name
 from device_plugin_api.node import CordonedDevice, NodeSpec, NodeStatus, ResourceStatus
 from device_plugin_api.resource import PathsSource, Resource, Source
 from kubelet_double.double import KubeletDouble
@@ -24,7 +27,9 @@ NUMBERS = {"video0": (1, 3), "video1": (1, 5), "video2": (1, 7), "video3": (1, 8
 class ScriptedApi(NodeApi):
     """Holds the one object; `down` makes every call fail as a cut connection does."""
 
-    def __init__(self) -> None:
+    def __init__(self, objects: dict[str, str]) -> None:
+        self.objects = objects
+        """The UID of the config of each NodeDevicePlugin of the node, by name."""
         self.spec: NodeSpec | None = None
         self.raw_spec: dict[str, Any] | None = None
         self.status: dict[str, Any] = {}
@@ -35,6 +40,7 @@ class ScriptedApi(NodeApi):
 
     def put(self, spec: NodeSpec) -> None:
         """The operator writes the spec."""
+        self.objects[node_device_plugin_name(spec.config_name, spec.node_name)] = spec.config_uid
         self.put_raw(msgspec.to_builtins(spec))
 
     def put_raw(self, spec: dict[str, Any]) -> None:
@@ -56,6 +62,12 @@ class ScriptedApi(NodeApi):
                 yield Seen(uid=self.uid, spec=self.raw_spec, status=self.status)
             await self._changed.wait()
 
+    async def config_uid(self, name: str) -> str | None:
+        """Which config another object is of."""
+        if self.down:
+            raise OSError("connection refused")
+        return self.objects.get(name)
+
     async def report(self, status: msgspec.Struct) -> None:
         """Replace the status."""
         if self.down:
@@ -68,12 +80,32 @@ class ScriptedApi(NodeApi):
         return msgspec.convert(self.status, NodeStatus)
 
 
+class MovableClock(SystemClock):
+    """The machine's clock, and time can be made to pass."""
+
+    def __init__(self) -> None:
+        self._ahead = 0.0
+
+    def pass_(self, seconds: float) -> None:
+        """Let time pass."""
+        self._ahead += seconds
+
+    def now(self) -> float:
+        """Unix time in seconds."""
+        return super().now() + self._ahead
+
+    def monotonic(self) -> float:
+        """Seconds since some moment."""
+        return super().monotonic() + self._ahead
+
+
 class Bench:
     """The node. `agent()` runs one agent process on it."""
 
     def __init__(self, root: Path, kubelet: KubeletDouble) -> None:
         self.kubelet = kubelet
-        self.api = ScriptedApi()
+        self.api = ScriptedApi({})
+        self.clock = MovableClock()
         self.dev = root / "dev"
         self.state = root / "state"
         self.settings = Settings(
@@ -95,6 +127,13 @@ class Bench:
         self.state.mkdir()
         self.settings.heartbeat_dir.mkdir()
 
+    def neighbour(self, config_name: str) -> "Bench":
+        """The same node for another config."""
+        other = copy(self)
+        other.settings = replace(self.settings, config_name=config_name, config_uid=f"{config_name}-uid")
+        other.api = ScriptedApi(self.api.objects)
+        return other
+
     def plug(self, *names: str) -> None:
         """Make device nodes."""
         for name in names:
@@ -115,7 +154,7 @@ class Bench:
 
     @asynccontextmanager
     async def _running(self, api: NodeApi | None, spec: NodeSpec | None) -> AsyncIterator[Agent]:
-        agent = Agent(self.settings, clock=SystemClock(), jitter=lambda: 0.0)
+        agent = Agent(self.settings, clock=self.clock, jitter=lambda: 0.0)
         task = asyncio.create_task(agent.run(api, spec))
         try:
             yield agent

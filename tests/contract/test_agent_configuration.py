@@ -183,4 +183,4 @@ async def test_without_kubernetes_api_a_file_is_served_to_the_kubelet_all_the_sa
     async with bench.alone(spec()) as agent:
         await bench.offers(1, 1)
         await bench.until(lambda: agent.http.answers["/readyz"]().ok)
-    assert list(bench.state.iterdir()) == []
+    assert [each.name for each in bench.state.iterdir()] == ["claims"]

@@ -45,6 +45,7 @@ def config(made: ConfigSpec | None = None, *, invalid: str = "", status: ConfigS
         name="cameras",
         uid=UID,
         generation=2,
+        created="2026-01-01T00:00:00Z",
         terminating=False,
         spec=None if invalid else made or spec(),
         invalid=invalid,

@@ -32,6 +32,8 @@ class Discovery:
 
     candidates: tuple[Candidate, ...]
     steps: tuple[SelectionStep, ...]
+    withheld: Mapping[str, str] = field(default_factory=dict)
+    """IDs of what is there and belongs to another config, and why it is not offered."""
 
 
 class Source(Protocol):

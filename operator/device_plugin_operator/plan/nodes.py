@@ -131,6 +131,7 @@ def _create(config: Config, spec: ConfigSpec, machine: Machine, wanted: str) -> 
             "spec": {
                 "configName": config.name,
                 "configUID": config.uid,
+                "configCreationTime": config.created,
                 "nodeName": machine.name,
                 "nodeUID": machine.uid,
                 **_content(spec, wanted),
