@@ -75,7 +75,7 @@ def test_what_agents_report_becomes_one_summary_and_an_event(operator: RunningOp
     eventually(lambda: world.reason() == "SomeUnhealthy", "a broken device is told", every=0.01)
     assert time.monotonic() - started < 2
     status = world.config["status"]
-    assert status["devices"] == {"total": 4, "healthy": 3, "unhealthy": 1, "unknown": 0, "allocated": 0}
+    assert status["devices"] == {"total": 4, "healthy": 3, "unhealthy": 1, "unknown": 0, "cordoned": 0, "allocated": 0}
     (problem,) = status["problems"]
     assert (problem["node"], problem["device"], problem["reason"]) == (second, "video7", "DeviceMissing")
     world.report(second)
@@ -282,7 +282,7 @@ def test_devices_of_an_agent_that_stays_away_become_unknown_and_a_new_operator_k
     operator.look(world.name)
     eventually(lambda: world.reason() == "AgentsUnavailable", "it stays away")
     status = world.config["status"]
-    assert status["devices"] == {"total": 4, "healthy": 2, "unhealthy": 0, "unknown": 2, "allocated": 0}
+    assert status["devices"] == {"total": 4, "healthy": 2, "unhealthy": 0, "unknown": 2, "cordoned": 0, "allocated": 0}
     (problem,) = status["problems"]
     assert (problem["node"], problem["state"]) == (second, "Unknown")
     operator.__exit__()
