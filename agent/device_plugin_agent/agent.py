@@ -8,8 +8,10 @@ import secrets
 from collections.abc import Callable
 
 import msgspec
+from prometheus_client import CollectorRegistry
 
 from device_plugin_agent import __version__
+from device_plugin_agent.census import Census, page
 from device_plugin_agent.claims.claims import Claims
 from device_plugin_agent.claims.gone import Departures
 from device_plugin_agent.claims.ledger import Claimant
@@ -18,6 +20,7 @@ from device_plugin_agent.clock import Clock
 from device_plugin_agent.desired import LastGood
 from device_plugin_agent.http import HttpServer
 from device_plugin_agent.kubelet import KubeletSocket, remove_leftovers, socket_names
+from device_plugin_agent.metrics import Metrics
 from device_plugin_agent.node_api import NodeApi, Seen, Unavailable
 from device_plugin_agent.podresources import PodResources, Use
 from device_plugin_agent.report import Report, decode_status, describe
@@ -63,6 +66,8 @@ class Agent:
             Claimant(config=settings.config_name, uid=settings.config_uid),
         )
         departures = Departures()
+        registry = CollectorRegistry()
+        metrics = Metrics(registry)
 
         def used(use: Use) -> bool:
             everything = [(resource, device) for resource, devices in use.items() for device in devices]
@@ -74,7 +79,7 @@ class Agent:
         async with contextlib.AsyncExitStack() as leaving, asyncio.TaskGroup() as tasks:
             leaving.callback(claims.close)
             pod_resources = PodResources(settings.pod_resources_socket, used)
-            report = Report(api, self._build, jitter=self._jitter) if api is not None else None
+            report = Report(api, self._build, metrics=metrics, jitter=self._jitter) if api is not None else None
             supervisor = self._supervisor = Supervisor(
                 host=settings.host,
                 claims=claims,
@@ -82,12 +87,24 @@ class Agent:
                 plugins_dir=settings.device_plugins_dir,
                 socket_names=socket_names(owner, secrets.token_hex(4)),
                 clock=self._clock,
+                metrics=metrics,
                 jitter=self._jitter,
                 changed=report.changed.fire if report is not None else lambda: None,
                 handed_out=pod_resources.ask_soon,
                 tasks=tasks,
             )
-            self.http.answers |= {"/readyz": supervisor.ready, "/livez": supervisor.alive}
+            census = Census(
+                offers=supervisor.offers,
+                revision=lambda: supervisor.spec.revision if supervisor.spec is not None else "",
+                kubelet_restarts=lambda: kubelet.restarts,
+                now=self._clock.now,
+                version=__version__,
+            )
+            self.http.answers |= {
+                "/readyz": supervisor.ready,
+                "/livez": supervisor.alive,
+                "/metrics": page(registry, census),
+            }
             tasks.create_task(kubelet.run())
             tasks.create_task(supervisor.run())
             tasks.create_task(pod_resources.run())

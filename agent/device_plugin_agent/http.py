@@ -1,4 +1,4 @@
-"""What the kubelet's probes ask over HTTP."""
+"""What the kubelet's probes and Prometheus ask over HTTP."""
 
 import asyncio
 import socket
@@ -15,6 +15,7 @@ class Answer:
 
     ok: bool
     text: str
+    content_type: str = "text/plain; charset=utf-8"
 
 
 def _listen(port: int) -> socket.socket:
@@ -25,7 +26,7 @@ def _listen(port: int) -> socket.socket:
 
 
 class HttpServer:
-    """As little HTTP/1.1 as kubelet probes and people with curl need: GET, one answer, close."""
+    """As little HTTP/1.1 as kubelet probes, Prometheus and people with curl need: GET, one answer, close."""
 
     def __init__(self, answers: dict[str, Callable[[], Answer]]) -> None:
         self.answers = answers
@@ -55,12 +56,12 @@ class HttpServer:
         path = parts[1].split(b"?")[0].decode(errors="replace") if len(parts) == 3 else ""
         answer = self.answers.get(path)
         if answer is None:
-            status, text = "404 Not Found", f"known are {', '.join(self.answers)}"
+            status, given = "404 Not Found", Answer(False, f"known are {', '.join(self.answers)}")
         else:
             given = answer()
-            status, text = ("200 OK" if given.ok else "503 Service Unavailable"), given.text
-        body = f"{text}\n".encode()
+            status = "200 OK" if given.ok else "503 Service Unavailable"
+        body = f"{given.text}\n".encode()
         return (
-            f"HTTP/1.1 {status}\r\nContent-Type: text/plain; charset=utf-8\r\n"
+            f"HTTP/1.1 {status}\r\nContent-Type: {given.content_type}\r\n"
             f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
         ).encode() + body

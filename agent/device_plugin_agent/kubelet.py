@@ -15,6 +15,7 @@ import grpc.aio
 from device_plugin_agent.clock import Clock
 from device_plugin_agent.kubelet_api import deviceplugin_pb2 as api
 from device_plugin_agent.kubelet_api import deviceplugin_pb2_grpc as rpc
+from device_plugin_agent.metrics import Metrics
 from device_plugin_agent.plugin import DevicePlugin
 from device_plugin_agent.registered import Registered
 from device_plugin_agent.signal import Signal
@@ -54,6 +55,7 @@ class KubeletSocket:
         self.path = directory / KUBELET_SOCKET
         self.identity: Identity | None = None
         self.restarts = 0
+        self._last: Identity | None = None
         self._directory = directory
         self._changed = Signal()
 
@@ -97,8 +99,10 @@ class KubeletSocket:
             identity = (seen.st_dev, seen.st_ino, seen.st_ctime_ns)
         if identity == self.identity:
             return
-        if identity is not None and self.identity is not None:
-            self.restarts += 1
+        if identity is not None:
+            if self._last not in (None, identity):
+                self.restarts += 1
+            self._last = identity
         self.identity = identity
         self._changed.fire()
 
@@ -118,6 +122,7 @@ class Registration:
         directory: Path,
         socket_names: Iterator[str],
         clock: Clock,
+        metrics: Metrics,
         jitter: Callable[[], float],
         changed: Callable[[], None],
     ) -> None:
@@ -127,6 +132,7 @@ class Registration:
         self._directory = directory
         self._socket_names = socket_names
         self._clock = clock
+        self._metrics = metrics
         self._jitter = jitter
         self._changed = changed
         self._server: grpc.aio.Server | None = None
@@ -140,6 +146,8 @@ class Registration:
                 identity = await self._kubelet.present()
                 lived, why = await self._once(identity)
                 failures = 1 if lived >= _STABLE else failures + 1
+                if not self.state.now:
+                    self._metrics.register_failures.labels(self._plugin.resource_name).inc()
                 self._set(Registered(message=why, at=self.state.at))
                 if self._plugin.leaving:
                     return
@@ -152,6 +160,7 @@ class Registration:
         """One registration and the life of its stream: how long that was, in seconds, and why it ended."""
         try:
             endpoint = await self._serve()
+            asked = self._clock.monotonic()
             stream = self._plugin.streams.expect()
             await self._unless_replaced(identity, self._register(endpoint))
             async with asyncio.timeout(_STREAM_DEADLINE):
@@ -169,6 +178,7 @@ class Registration:
         except OSError as error:
             return 0.0, f"cannot listen in {self._directory}: {error.strerror or error}"
         opened = self._clock.monotonic()
+        self._metrics.register.labels(self._plugin.resource_name).observe(opened - asked)
         self._set(Registered(now=True, message="", at=self._clock.now()))
         _log.info("Registered", extra={"resource": self._plugin.resource_name})
         await stream.closed.wait()

@@ -12,6 +12,7 @@ from device_plugin_agent.clock import Clock
 from device_plugin_agent.inventory import Entry, Inventory
 from device_plugin_agent.kubelet_api import deviceplugin_pb2 as api
 from device_plugin_agent.kubelet_api import deviceplugin_pb2_grpc as rpc
+from device_plugin_agent.metrics import Metrics
 from device_plugin_agent.signal import Signal
 from device_plugin_api.resource import Allocation
 
@@ -57,6 +58,7 @@ class DevicePlugin(rpc.DevicePluginServicer):
         settings: Allocation,
         *,
         clock: Clock,
+        metrics: Metrics,
         handed_out: Callable[[], None],
     ) -> None:
         self.resource_name = resource_name
@@ -66,6 +68,7 @@ class DevicePlugin(rpc.DevicePluginServicer):
         self.streams = Streams()
         self.leaving = False
         self._clock = clock
+        self._metrics = metrics
         self._handed_out = handed_out
 
     def leave(self) -> None:
@@ -122,19 +125,26 @@ class DevicePlugin(rpc.DevicePluginServicer):
         context: "grpc.aio.ServicerContext[api.AllocateRequest, api.AllocateResponse]",
     ) -> api.AllocateResponse:
         """What each container gets; refused as a whole when one device must not be handed out (R11, R12)."""
+        with self._metrics.allocate.labels(self.resource_name).time():
+            try:
+                response = self._answer(request)
+            except (allocation.Refused, allocation.UnknownVariable) as error:
+                self._metrics.refusals.labels(self.resource_name).inc()
+                _log.warning("Refused an allocation", extra={"resource": self.resource_name, "err": str(error)})
+                await context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
+        self._metrics.allocations.labels(self.resource_name).inc(len(response.container_responses))
+        self._handed_out()
+        return response
+
+    def _answer(self, request: api.AllocateRequest) -> api.AllocateResponse:
         response = api.AllocateResponse()
         picked: list[Entry] = []
-        try:
-            for wanted in request.container_requests:
-                entries = allocation.pick(self.inventory.entries, wanted.devices_ids)
-                granted = allocation.grant(self.resource_name, self.settings, entries)
-                response.container_responses.append(container_response(granted))
-                picked += entries
-        except (allocation.Refused, allocation.UnknownVariable) as error:
-            _log.warning("Refused an allocation", extra={"resource": self.resource_name, "err": str(error)})
-            await context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
+        for wanted in request.container_requests:
+            entries = allocation.pick(self.inventory.entries, wanted.devices_ids)
+            granted = allocation.grant(self.resource_name, self.settings, entries)
+            response.container_responses.append(container_response(granted))
+            picked += entries
         self.inventory.allocated((entry.device.id for entry in picked), monotonic=self._clock.monotonic())
-        self._handed_out()
         return response
 
     async def PreStartContainer(  # noqa: N802

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import httpx2
 import msgspec
 
+from device_plugin_agent.metrics import Metrics
 from device_plugin_agent.node_api import NodeApi, Unavailable
 from device_plugin_agent.signal import Signal
 from device_plugin_api.node import NodeStatus
@@ -23,10 +24,18 @@ _log = logging.getLogger(__name__)
 class Report:
     """Keeps the object's status equal to what `build` says."""
 
-    def __init__(self, api: NodeApi, build: Callable[[NodeStatus], NodeStatus], *, jitter: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        api: NodeApi,
+        build: Callable[[NodeStatus], NodeStatus],
+        *,
+        metrics: Metrics,
+        jitter: Callable[[], float],
+    ) -> None:
         self.changed = Signal()
         self._api = api
         self._build = build
+        self._metrics = metrics
         self._jitter = jitter
         self._stored: NodeStatus | None = None
         self._uid: str | None = None
@@ -63,11 +72,13 @@ class Report:
         try:
             await self._api.report(status)
         except Unavailable as error:
+            self._metrics.status_writes.labels("error").inc()
             if isinstance(error, httpx2.HTTPStatusError) and error.response.status_code == 404:
                 self._stored = None  # the operator makes it anew, and the watch then tells
                 return 0
             _log.warning("Could not report the status", extra={"err": describe(error)})
             return failures + 1
+        self._metrics.status_writes.labels("success").inc()
         if uid == self._uid:
             self._stored = status
         await asyncio.sleep(_INTERVAL)

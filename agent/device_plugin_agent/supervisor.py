@@ -15,6 +15,7 @@ from device_plugin_agent.health.tracker import RECOVERY_PERIOD, Observation
 from device_plugin_agent.http import Answer
 from device_plugin_agent.inventory import Inventory
 from device_plugin_agent.kubelet import KubeletSocket, Registration
+from device_plugin_agent.metrics import Metrics
 from device_plugin_agent.plugin import DevicePlugin
 from device_plugin_agent.podresources import Use
 from device_plugin_agent.prober import Prober
@@ -72,6 +73,7 @@ class Supervisor:
         plugins_dir: Path,
         socket_names: Iterator[str],
         clock: Clock,
+        metrics: Metrics,
         jitter: Callable[[], float],
         changed: Callable[[], None],
         handed_out: Callable[[], None],
@@ -87,6 +89,7 @@ class Supervisor:
         self._plugins_dir = plugins_dir
         self._socket_names = socket_names
         self._clock = clock
+        self._metrics = metrics
         self._jitter = jitter
         self._changed = changed
         self._handed_out = handed_out
@@ -217,7 +220,12 @@ class Supervisor:
         resource = wanted.resource
         inventory = Inventory(resource.health)
         plugin = DevicePlugin(
-            resource.name, inventory, resource.allocation, clock=self._clock, handed_out=self._handed_out
+            resource.name,
+            inventory,
+            resource.allocation,
+            clock=self._clock,
+            metrics=self._metrics,
+            handed_out=self._handed_out,
         )
         registration = Registration(
             plugin,
@@ -225,6 +233,7 @@ class Supervisor:
             directory=self._plugins_dir,
             socket_names=self._socket_names,
             clock=self._clock,
+            metrics=self._metrics,
             jitter=self._jitter,
             changed=self._changed,
         )
@@ -309,10 +318,12 @@ class Supervisor:
         taken: dict[str, str] = {}
         for name, served in self._served.items():
             if monotonic >= served.due:
-                served.discovery = without_taken(served.source.discover(), taken)
+                with self._metrics.scan.labels(name).time():
+                    found = served.source.discover()
+                served.discovery = without_taken(found, taken)
                 looked[name] = served
             if not served.draining:
-                taken |= {node: name for found in served.discovery.candidates for node in found.nodes}
+                taken |= {node: name for device in served.discovery.candidates for node in device.nodes}
         withheld = self._claim()
         for name, served in looked.items():
             mine = {device: why for (resource, device), why in withheld.items() if resource == name}
@@ -356,13 +367,15 @@ class Supervisor:
         for device_id, entry in served.inventory.entries.items():
             track = known.get(device_id)
             if track is None or (track.state, track.reason) != (entry.track.state, entry.track.reason):
+                state, reason = entry.track.state.value, entry.track.reason
+                self._metrics.transitions.labels(served.resource.name, state, reason).inc()
                 _log.info(
                     "Device changed",
                     extra={
                         "resource": served.resource.name,
                         "device": device_id,
-                        "state": entry.track.state.value,
-                        "reason": entry.track.reason,
+                        "state": state,
+                        "reason": reason,
                     },
                 )
         served.plugin.changed.fire()

@@ -1,0 +1,72 @@
+"""What Prometheus reads from an agent."""
+
+import asyncio
+
+import grpc
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from contract.agent_bench import CAMERA, Bench, spec
+from device_plugin_agent.agent import Agent
+from device_plugin_agent.kubelet_api import deviceplugin_pb2 as api
+from device_plugin_agent.kubelet_api import deviceplugin_pb2_grpc as rpc
+from kubelet_double.pods import Pod
+
+
+async def scrape(agent: Agent) -> dict[tuple[str, frozenset[str]], float]:
+    """Sample and the values of its labels → value."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", agent.http.port)
+    writer.write(b"GET /metrics HTTP/1.1\r\n\r\n")
+    head, _, body = (await reader.read()).decode().partition("\r\n\r\n")
+    writer.close()
+    assert "Content-Type: text/plain; version=0.0.4" in head
+    return {
+        (sample.name, frozenset(sample.labels.values())): sample.value
+        for family in text_string_to_metric_families(body)
+        for sample in family.samples
+    }
+
+
+async def test_devices_users_and_registration_are_in_the_metrics(bench: Bench) -> None:
+    bench.plug("video0", "video1")
+    bench.api.put(spec(cordoned={"video1": "lens broken"}))
+    async with bench.agent() as agent:
+        await bench.offers(1, 2)
+        await bench.kubelet.admit(Pod("p"), "c", {CAMERA: 1})
+        await bench.until(lambda: bench.api.reported().counts.allocated == 1)
+        seen = await scrape(agent)
+    assert seen["device_plugin_devices", frozenset({CAMERA, "Healthy"})] == 1
+    assert seen["device_plugin_devices", frozenset({CAMERA, "Cordoned"})] == 1
+    assert seen["device_plugin_devices", frozenset({CAMERA, "Unknown"})] == 0
+    assert seen["device_plugin_device_allocated", frozenset({CAMERA, "video0", "default", "p", "c"})] == 1
+    assert seen["device_plugin_registered", frozenset({CAMERA})] == 1
+    assert seen["device_plugin_stream_age_seconds", frozenset({CAMERA})] >= 0
+    assert seen["device_plugin_registration_duration_seconds_count", frozenset({CAMERA})] == 1
+    assert seen["device_plugin_allocations_total", frozenset({CAMERA})] == 1
+    assert seen["device_plugin_allocate_duration_seconds_count", frozenset({CAMERA})] == 1
+    assert seen["device_plugin_scan_duration_seconds_count", frozenset({CAMERA})] >= 1
+    assert seen["device_plugin_device_transitions_total", frozenset({CAMERA, "Cordoned"})] == 1
+    assert seen["device_plugin_status_writes_total", frozenset({"success"})] >= 1
+    assert seen["device_plugin_status_writes_total", frozenset({"error"})] == 0
+    assert seen["device_plugin_config_info", frozenset({"r1"})] == 1
+    assert seen["process_resident_memory_bytes", frozenset()] > 0
+
+
+async def test_restarts_of_the_kubelet_and_refusals_are_counted(bench: Bench) -> None:
+    bench.plug("video0")
+    bench.api.put(spec())
+    async with bench.agent() as agent:
+        await bench.offers(1, 1)
+        assert (await scrape(agent))["device_plugin_kubelet_restarts_total", frozenset()] == 0
+        await bench.kubelet.restart()
+        await bench.offers(1, 1)
+        (socket,) = bench.kubelet.directory.glob("dp-*.sock")
+        async with grpc.aio.insecure_channel(f"unix:{socket}") as channel:
+            request = api.AllocateRequest(container_requests=[api.ContainerAllocateRequest(devices_ids=["ghost"])])
+            with pytest.raises(grpc.aio.AioRpcError):
+                await rpc.DevicePluginStub(channel).Allocate(request)
+        seen = await scrape(agent)
+    assert seen["device_plugin_kubelet_restarts_total", frozenset()] == 1
+    assert seen["device_plugin_registration_duration_seconds_count", frozenset({CAMERA})] == 2
+    assert seen["device_plugin_allocation_refusals_total", frozenset({CAMERA})] == 1
+    assert ("device_plugin_allocations_total", frozenset({CAMERA})) not in seen
