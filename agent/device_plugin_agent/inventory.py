@@ -58,6 +58,17 @@ class Entry:
         return not self.flaps.flapping and all(track is None or track.settled for track in self.tracks.values())
 
     @property
+    def calm(self) -> bool:
+        """Whether a look that finds it as it is would change nothing."""
+        return (
+            self.present
+            and self.selected
+            and not self.flaps.turns
+            and self.device.failure is None
+            and all(track is not None and track.undisturbed for track in self.tracks.values())
+        )
+
+    @property
     def healthy(self) -> bool:
         """What the kubelet is told."""
         return self.selected and self.track.state is DeviceState.HEALTHY
@@ -114,7 +125,9 @@ class Inventory:
         """Take in who has which device, as podresources tells; a used device that nobody found is listed as missing."""
         entries = dict(self._entries)
         for device_id, entry in self._entries.items():
-            entries[device_id] = replace(entry, holders=holders.get(device_id, ()))
+            held = holders.get(device_id, ())
+            if held != entry.holders:
+                entries[device_id] = replace(entry, holders=held)
         for device_id in holders.keys() - entries.keys():
             device = Candidate(id=device_id)
             gone = step(None, exists(None, device_id), self.health, now=now, monotonic=monotonic)
@@ -227,6 +240,8 @@ class Inventory:
     def _look(self, known: Entry, found: Candidate | None, now: float, monotonic: float) -> Entry:
         if found is None and not known.selected:
             return self._unwanted(known, now)
+        if found == known.device and known.calm and known.tracks.keys() == set(self.health.probes):
+            return known
         seen = exists(found, _name(known.device))
         track = step(known.tracks.get(EXISTS, known.track), seen, self.health, now=now, monotonic=monotonic)
         if found is None:

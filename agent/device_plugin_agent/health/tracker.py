@@ -53,6 +53,11 @@ class Track:
         """Whether the device is not on its way back."""
         return not self.good
 
+    @property
+    def undisturbed(self) -> bool:
+        """Whether it is Healthy and was so at the last look."""
+        return self.state is DeviceState.HEALTHY and not self.missed
+
 
 def step(track: Track | None, seen: Observation, health: Health, *, now: float, monotonic: float) -> Track:
     """The state after one more look. `now` is Unix time, `monotonic` never set back; both in seconds."""

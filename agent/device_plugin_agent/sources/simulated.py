@@ -12,22 +12,21 @@ class Simulated:
     """As many devices as the config asks for, dealt out over the NUMA nodes."""
 
     def __init__(self, resource_name: str, spec: SimulatedSource) -> None:
-        self._resource_name = resource_name
-        self._spec = spec
+        candidates = tuple(
+            Candidate(
+                id=id_of_simulated(resource_name, index),
+                numa_node=index % spec.numa_nodes if spec.numa_nodes else None,
+                attributes={"simulated": "true"},
+            )
+            for index in range(spec.count)
+        )
+        self._discovery = Discovery(
+            candidates=candidates, steps=(SelectionStep(step="simulated by the agent", kept=len(candidates)),)
+        )
 
     def discover(self) -> Discovery:
         """All of them, always."""
-        candidates = tuple(
-            Candidate(
-                id=id_of_simulated(self._resource_name, index),
-                numa_node=index % self._spec.numa_nodes if self._spec.numa_nodes else None,
-                attributes={"simulated": "true"},
-            )
-            for index in range(self._spec.count)
-        )
-        return Discovery(
-            candidates=candidates, steps=(SelectionStep(step="simulated by the agent", kept=len(candidates)),)
-        )
+        return self._discovery
 
     def watched(self) -> frozenset[Path]:
         """Nothing on the host concerns them."""

@@ -1,0 +1,1 @@
+"""Figures of one agent, or of any other device plugin's socket: python -m bench.agent --help."""

@@ -1,0 +1,134 @@
+"""Measures the agent and prints a table: python -m bench.agent. Needs root, for device nodes."""
+
+import argparse
+import asyncio
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bench.agent import calls, process, subject
+from bench.agent.kubelet import Kubelet
+
+_ROUNDS = 20
+
+
+def main() -> None:
+    """Parse the command line, measure, print."""
+    parser = argparse.ArgumentParser(prog="python -m bench.agent", description=__doc__)
+    parser.add_argument("--idle", type=float, default=60.0, metavar="SECONDS", help="how long to watch it do nothing")
+    parser.add_argument("--calls", type=int, default=100_000, metavar="N", help="how many Allocates in the long run")
+    parser.add_argument("--socket", help="measure Allocate of this plugin's socket instead of our agent")
+    parser.add_argument("--pid", type=int, help="with --socket: the plugin's process, for memory and idle CPU")
+    given = parser.parse_args()
+    if given.socket:
+        asyncio.run(_other(given.socket, given.pid, given.idle))
+    else:
+        asyncio.run(_agent(given.idle, given.calls))
+
+
+async def _agent(idle: float, many: int) -> None:
+    with _node() as kubelet:
+        async with kubelet.running(), subject.running(kubelet, subject.PATHS) as agent:
+            await kubelet.until(1)
+            _row("process start → registered", _ms(kubelet.registered_at[0] - agent.started))
+            await _plugging(kubelet, agent)
+            agent.plug("bench0")
+            await kubelet.until(len(kubelet.lists) + 1)
+            await _resting("idle, 1 device", agent.pid, idle)
+            await _allocate(kubelet.endpoint, "bench0", many, agent.pid)
+    await _restarts()
+    for count in (4, 1_000, 10_000):
+        with _node() as kubelet:
+            async with kubelet.running(), subject.running(kubelet, subject.simulated(count)) as agent:
+                at, response = await kubelet.until(1)
+                _row(f"{count} devices: process start → first list", _ms(at - agent.started))
+                _row(f"{count} devices: size of the list", f"{response.ByteSize() / 1024:.0f} KiB")
+                if count == 10_000:
+                    await _resting(f"idle, {count} devices", agent.pid, idle)
+
+
+async def _other(socket: str, pid: int | None, idle: float) -> None:
+    response = await calls.first_list(socket)
+    _row("devices", str(len(response.devices)))
+    if pid is not None:
+        await _resting("idle", pid, idle)
+    await _allocate(socket, next(each.ID for each in response.devices if each.health == "Healthy"), 10_000, pid)
+
+
+async def _plugging(kubelet: Kubelet, agent: subject.Subject) -> None:
+    plugged: list[float] = []
+    pulled: list[float] = []
+    for number in range(_ROUNDS):
+        for move, seconds in ((agent.plug, plugged), (agent.pull, pulled)):
+            count = len(kubelet.lists)
+            done = move(f"bench{number + 1}")
+            at, _ = await kubelet.until(count + 1)
+            seconds.append(at - done)
+            # The agent keeps lists apart; a second event within that would measure this pause.
+            await asyncio.sleep(0.25)
+    _row("device plugged → list, median / worst", _middle(plugged))
+    _row("device pulled → list, median / worst", _middle(pulled))
+
+
+async def _restarts() -> None:
+    seconds = []
+    with _node() as kubelet:
+        async with subject.running(kubelet, subject.PATHS):
+            for life in range(_ROUNDS):
+                async with kubelet.running() as there:
+                    await kubelet.until(life + 1)
+                    seconds.append(kubelet.registered_at[-1] - there)
+    _row("kubelet.sock back → Register, median / worst", _middle(seconds[1:]))
+
+
+async def _allocate(socket: str, device: str, many: int, pid: int | None) -> None:
+    took, rate = await calls.allocate(socket, device, 10_000, 1)
+    _row("Allocate, 1 connection: p50 / p99", _percentiles(took))
+    took, rate = await calls.allocate(socket, device, many, 4)
+    _row(f"Allocate, 4 connections, {many} calls: p50 / p99", _percentiles(took))
+    _row("Allocate, 4 connections", f"{rate:.0f} calls/s")
+    if pid is not None:
+        _memory("after them", process.usage(pid))
+
+
+async def _resting(what: str, pid: int, seconds: float) -> None:
+    before, started = process.usage(pid), time.monotonic()
+    await asyncio.sleep(seconds)
+    after, elapsed = process.usage(pid), time.monotonic() - started
+    _memory(what, after)
+    _row(f"{what}: CPU over {elapsed:.0f} s", f"{100 * (after.cpu - before.cpu) / elapsed:.2f} %")
+    _row(f"{what}: wake-ups", f"{(after.wakeups - before.wakeups) / elapsed:.1f} /s")
+
+
+def _memory(what: str, used: process.Usage) -> None:
+    _row(f"{what}: memory, RSS / anonymous", f"{used.rss:.1f} / {used.anonymous:.1f} MB")
+    _row(f"{what}: threads, file descriptors", f"{used.threads}, {used.descriptors}")
+
+
+@contextmanager
+def _node() -> Iterator[Kubelet]:
+    with tempfile.TemporaryDirectory(prefix="dp-bench-") as root:
+        yield Kubelet(Path(root))
+
+
+def _middle(seconds: list[float]) -> str:
+    return f"{_ms(statistics.median(seconds))} / {_ms(max(seconds))}"
+
+
+def _percentiles(seconds: list[float]) -> str:
+    return " / ".join(f"{1000 * calls.percentile(seconds, percent):.2f} ms" for percent in (50, 99))
+
+
+def _ms(seconds: float) -> str:
+    return f"{1000 * seconds:.0f} ms"
+
+
+def _row(what: str, figure: str) -> None:
+    print(f"| {what} | {figure} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+"""The agent as it is measured: a process of its own, stand-alone, on a made-up node."""
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from bench.agent.kubelet import Kubelet
+
+RESOURCE = "example.com/bench"
+
+PATHS = f"resources: [{{name: {RESOURCE}, source: {{paths: {{include: [/dev/bench*]}}}}}}]\n"
+
+
+def simulated(count: int) -> str:
+    """A configuration with that many devices."""
+    return f"resources: [{{name: {RESOURCE}, source: {{simulated: {{count: {count}}}}}}}]\n"
+
+
+class Subject:
+    """One agent process."""
+
+    def __init__(self, process: asyncio.subprocess.Process, dev: Path, started: float) -> None:
+        self.process = process
+        self.dev = dev
+        self.started = started
+        """time.monotonic(), in seconds."""
+
+    @property
+    def pid(self) -> int:
+        """Its process ID."""
+        return self.process.pid
+
+    def plug(self, name: str) -> float:
+        """Make a device node; when that was done."""
+        os.mknod(self.dev / name, 0o020666, os.makedev(1, 3))
+        return time.monotonic()
+
+    def pull(self, name: str) -> float:
+        """Take it away; when that was done."""
+        (self.dev / name).unlink()
+        return time.monotonic()
+
+
+@asynccontextmanager
+async def running(kubelet: Kubelet, config: str) -> AsyncIterator[Subject]:
+    """Its life, ended by SIGTERM."""
+    root = kubelet.directory
+    for name in ("dev", "sys", "state", "run"):
+        (root / name).mkdir(exist_ok=True)
+    (root / "config.yaml").write_text(config)
+    with (root / "agent.log").open("ab") as log:
+        started = time.monotonic()
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-m", "device_plugin_agent"),
+            *("--config", str(root / "config.yaml")),
+            *("--device-plugins-dir", str(kubelet.plugins)),
+            *("--pod-resources-socket", str(kubelet.pod_resources)),
+            *("--dev-root", str(root / "dev"), "--sys-root", str(root / "sys")),
+            *("--state-dir", str(root / "state"), "--heartbeat-dir", str(root / "run")),
+            *("--http-port", "0"),
+            stderr=log,
+        )
+    try:
+        yield Subject(process, root / "dev", started)
+    finally:
+        if process.returncode is None:
+            process.send_signal(signal.SIGTERM)
+        await process.wait()
