@@ -85,14 +85,19 @@ class MovableClock(SystemClock):
 
     def __init__(self) -> None:
         self._ahead = 0.0
+        self._set = 0.0
 
     def pass_(self, seconds: float) -> None:
         """Let time pass."""
         self._ahead += seconds
 
+    def set_wall(self, seconds: float) -> None:
+        """Set the clock, which is not the same as time."""
+        self._set += seconds
+
     def now(self) -> float:
         """Unix time in seconds."""
-        return super().now() + self._ahead
+        return super().now() + self._ahead + self._set
 
     def monotonic(self) -> float:
         """Seconds since some moment."""
