@@ -329,8 +329,9 @@ class Supervisor:
             mine = {device: why for (resource, device), why in withheld.items() if resource == name}
             with self._news(served):
                 served.inventory.observe(without_claimed(served.discovery, mine), now=now, monotonic=monotonic)
-            period = served.resource.health.period_seconds
-            served.due = monotonic + (period if served.inventory.settled else RECOVERY_PERIOD)
+            period = served.resource.health.period_seconds if served.inventory.settled else RECOVERY_PERIOD
+            by_itself = served.discovery.changes_in
+            served.due = monotonic + (period if by_itself is None else min(period, max(by_itself, _LOOK_INTERVAL)))
         self._end_drained()
         if self._kept - self._in_inventory():
             self._claim()

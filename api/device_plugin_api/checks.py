@@ -34,6 +34,10 @@ def problems(resource: Resource) -> Iterator[str]:
     given = [each for each in (resource.source.paths, resource.source.simulated) if each is not None]
     if len(given) != 1:
         yield "source: exactly one source must be given: paths or simulated"
+    if resource.source.simulated is not None:
+        for index, failure in enumerate(resource.source.simulated.failures):
+            if 0 < failure.every_seconds <= failure.for_seconds:
+                yield f"source.simulated.failures[{index}]: everySeconds must be longer than forSeconds, or 0"
     if resource.source.paths is not None:
         for member in ("include", "exclude"):
             for glob in getattr(resource.source.paths, member):

@@ -30,11 +30,39 @@ class PathsSource(Struct, rename="camel", frozen=True, kw_only=True, omit_defaul
     ] = ()
 
 
+class SimulatedFailure(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=True):
+    """When a simulated device fails, counted from the start of its agent or the last change of the source."""
+
+    device: Annotated[int, doc("Which device, counted from 0.", ge=0, le=9999)]
+    after_seconds: Annotated[int, doc("When it fails first.", ge=0, le=86400)] = 0
+    for_seconds: Annotated[int, doc("How long it fails.", ge=1, le=86400)]
+    every_seconds: Annotated[
+        int, doc("From one failure to the next; 0: it fails once. Longer than `forSeconds`.", ge=0, le=86400)
+    ] = 0
+    how: Annotated[
+        str,
+        doc(
+            "Missing: as if it were pulled out. Unknown: as if it could not be looked at.",
+            openapi={"maxLength": 16} | enum("Missing", "Unknown"),
+        ),
+    ] = "Missing"
+
+
 class SimulatedSource(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=True):
     """Devices that exist only in the agent, to try schedulers, quotas and dashboards without hardware."""
 
     count: Annotated[int, doc("How many devices each node offers.", ge=0, le=10000)]
     numa_nodes: Annotated[int, doc("Spread them over this many NUMA nodes; 0 tells no topology.", ge=0, le=8)] = 0
+    failures: Annotated[
+        tuple[
+            Annotated[
+                SimulatedFailure,
+                doc("One device and its failures.", rules=rules.SIMULATED_FAILURE),
+            ],
+            ...,
+        ],
+        doc("When which devices fail.", max_length=64, openapi=ATOMIC),
+    ] = ()
 
 
 class Source(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=True):

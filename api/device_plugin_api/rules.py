@@ -76,6 +76,13 @@ DEVICE_GLOB = (
     ),
 )
 
+SIMULATED_FAILURE = (
+    rule(
+        "!has(self.everySeconds) || self.everySeconds == 0 || self.everySeconds > self.forSeconds",
+        "everySeconds must be longer than forSeconds, or 0",
+    ),
+)
+
 ONE_SOURCE = (
     rule(
         "[has(self.paths), has(self.simulated)].filter(given, given).size() == 1",

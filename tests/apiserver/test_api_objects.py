@@ -123,6 +123,18 @@ BAD_SOURCES = [
         f"{FIRST}.source.simulated.count",
         "less than or equal to 10000",
     ),
+    bad(
+        "a simulated failure that does not end before the next",
+        of(source={"simulated": {"count": 1, "failures": [{"device": 0, "forSeconds": 9, "everySeconds": 9}]}}),
+        f"{FIRST}.source.simulated.failures[0]",
+        "everySeconds must be longer than forSeconds, or 0",
+    ),
+    bad(
+        "a simulated failure of an unknown kind",
+        of(source={"simulated": {"count": 1, "failures": [{"device": 0, "forSeconds": 9, "how": "Loud"}]}}),
+        f"{FIRST}.source.simulated.failures[0].how",
+        'supported values: "Missing", "Unknown"',
+    ),
     bad("simulated, but how many", of(source={"simulated": {}}), f"{FIRST}.source.simulated.count", "Required value"),
     bad(
         "nine simulated NUMA nodes",

@@ -32,6 +32,8 @@ class Discovery:
 
     candidates: tuple[Candidate, ...]
     steps: tuple[SelectionStep, ...]
+    changes_in: float | None = None
+    """Seconds after which it is different without any event; None when that cannot be known."""
     withheld: Mapping[str, str] = field(default_factory=dict)
     """IDs of what is there and belongs to another config, and why it is not offered."""
 
