@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from device_plugin_api import hostpaths
 from device_plugin_api.names import resource_name_error
-from device_plugin_api.resource import Allocation, Resource
+from device_plugin_api.resource import SOURCES, Allocation, PciSource, Resource
 
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _STEERING = ("PATH", "IFS", "ENV", "BASH_ENV")
@@ -31,9 +31,10 @@ def problems(resource: Resource) -> Iterator[str]:
     name = resource_name_error(resource.name)
     if name is not None:
         yield f"name: {name}"
-    given = [each for each in (resource.source.paths, resource.source.simulated) if each is not None]
-    if len(given) != 1:
-        yield "source: exactly one source must be given: paths or simulated"
+    if sum(getattr(resource.source, name) is not None for name in SOURCES) != 1:
+        yield f"source: exactly one source must be given: {', '.join(SOURCES)}"
+    if resource.source.pci == PciSource():
+        yield "source.pci: at least one of vendors, devices, classes, drivers and addresses must be given"
     if resource.source.simulated is not None:
         for index, failure in enumerate(resource.source.simulated.failures):
             if 0 < failure.every_seconds <= failure.for_seconds:

@@ -7,18 +7,24 @@ MAX_ID = 58
 """Characters. A share of a device is `<id>::<n>` with n below 1,000, and the kubelet's IDs end at 63 (R9)."""
 
 _HASH = 8
-_PLAIN = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.:-]*[A-Za-z0-9])?")
+# `::` stands before the number of a share.
+_PLAIN = re.compile(r"(?!.*::)[A-Za-z0-9]([A-Za-z0-9_.:-]*[A-Za-z0-9])?")
 
 
 def id_of_path(relative: str) -> str:
-    """`video3` → `video3`, `dri/card0` → `dri--card0`; anything not plain gets a hash of the whole behind it.
-
-    `::` is not plain: it stands before the number of a share.
-    """
+    """`video3` → `video3`, `dri/card0` → `dri--card0`; anything not plain gets a hash of the whole behind it."""
     readable = relative.replace("/", "--")
-    if "--" not in relative and "::" not in relative and _PLAIN.fullmatch(readable) and len(readable) <= MAX_ID:
+    if "--" not in relative and _PLAIN.fullmatch(readable) and len(readable) <= MAX_ID:
         return readable
     return _hashed(re.sub(r"[^A-Za-z0-9_.:-]+", "-", readable).strip("-.:_") or "device", relative)
+
+
+def id_of_parts(*parts: str) -> str:
+    """`0403`, `6001`, `A50285BI` → `0403-6001-A50285BI`; anything not plain gets a hash of the whole behind it."""
+    readable = "-".join(parts)
+    if _PLAIN.fullmatch(readable) and len(readable) <= MAX_ID:
+        return readable
+    return _hashed(re.sub(r"[^A-Za-z0-9_.:-]+", "-", readable).strip("-.:_") or "device", readable)
 
 
 def id_of_simulated(resource_name: str, index: int) -> str:

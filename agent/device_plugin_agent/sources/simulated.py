@@ -7,6 +7,7 @@ from pathlib import Path
 from device_plugin_agent.clock import Clock
 from device_plugin_agent.sources.base import Candidate, Discovery
 from device_plugin_agent.sources.identity import id_of_simulated
+from device_plugin_agent.uevents import Uevent
 from device_plugin_api.node import SelectionStep
 from device_plugin_api.resource import SimulatedFailure, SimulatedSource
 
@@ -49,6 +50,10 @@ class Simulated:
     def watched(self) -> frozenset[Path]:
         """Nothing on the host concerns them."""
         return frozenset()
+
+    def concerns(self, event: Uevent) -> bool:
+        """Nothing on the host concerns them."""
+        return False
 
 
 def fails(failure: SimulatedFailure, elapsed: float) -> bool:
