@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from device_plugin_agent.health.tracker import Track
-from device_plugin_agent.inventory import Entry
+from device_plugin_agent.inventory import Entry, Inventory
+from device_plugin_agent.slots import device_of
 from device_plugin_agent.sources import Candidate
 from device_plugin_api.names import env_prefix
 from device_plugin_api.node import DeviceState
@@ -41,20 +42,29 @@ class Grant:
     annotations: Mapping[str, str]
 
 
-def pick(entries: Mapping[str, Entry], device_ids: Sequence[str]) -> list[Entry]:
-    """The devices named, sorted by ID; raises Refused unless every one may be handed out."""
-    if len(set(device_ids)) != len(device_ids):
-        raise Refused(f"the same device is asked for twice: {', '.join(sorted(device_ids))}")
-    picked = []
-    for device_id in sorted(device_ids):
-        entry = entries.get(device_id)
+def pick(inventory: Inventory, slots: Sequence[str], most: int | None) -> list[Entry]:
+    """The devices of these slots, sorted by ID, each once; raises Refused unless every slot may be handed out.
+
+    `most` is how many one container may have.
+    """
+    if not slots:
+        raise Refused("no device is asked for")
+    if len(set(slots)) != len(slots):
+        raise Refused(f"the same device is asked for twice: {', '.join(sorted(slots))}")
+    if most is not None and len(slots) > most:
+        raise Refused(f"a container asks for {len(slots)}, and sharing.maxPerContainer is {most}")
+    picked: dict[str, Entry] = {}
+    for slot_id in sorted(slots):
+        entry = inventory.entries.get(device_of(slot_id))
         if entry is None:
-            raise Refused(f"device {device_id} is not one of this resource's")
+            raise Refused(f"device {slot_id} is not one of this resource's")
         if not entry.healthy or not entry.present:
             why = entry.track.message or entry.track.reason
-            raise Refused(f"device {device_id} is {entry.track.state.value}: {why}")
-        picked.append(entry)
-    return picked
+            raise Refused(f"device {slot_id} is {entry.track.state.value}: {why}")
+        if not inventory.slots(entry).get(slot_id, False):
+            raise Refused(f"device {slot_id} is not offered: how {entry.device.id} is shared has changed")
+        picked[entry.device.id] = entry
+    return [picked[device_id] for device_id in sorted(picked)]
 
 
 def grant(resource_name: str, allocation: Allocation, entries: Sequence[Entry]) -> Grant:
@@ -110,29 +120,3 @@ def expand(template: str, variables: Mapping[str, str]) -> str:
             raise UnknownVariable(f"unknown variable {match[0]}; known are {known}") from None
 
     return _VARIABLE.sub(value, template)
-
-
-def preferred(
-    entries: Mapping[str, Entry], available: Sequence[str], must_include: Sequence[str], size: int
-) -> list[str]:
-    """Devices close together first: those on the NUMA nodes that can hold most of the request, then by ID.
-
-    What must be included always is, first.
-    """
-    chosen = list(dict.fromkeys(must_include))
-    free = sorted(set(available) - set(chosen))
-    by_numa: dict[int | None, list[str]] = {}
-    for device_id in free:
-        entry = entries.get(device_id)
-        by_numa.setdefault(None if entry is None else entry.device.numa_node, []).append(device_id)
-    taken = {entries[device_id].device.numa_node for device_id in chosen if device_id in entries} - {None}
-
-    def order(item: tuple[int | None, list[str]]) -> tuple[bool, bool, int, int]:
-        node, ids = item
-        missing = size - len(chosen)
-        # The smallest node that holds the whole request, else the largest: what stays free stays together.
-        return (node not in taken, len(ids) < missing, len(ids) if len(ids) >= missing else -len(ids), node or 0)
-
-    for _, ids in sorted(by_numa.items(), key=order):
-        chosen += ids
-    return chosen[: max(size, len(set(must_include)))]

@@ -7,14 +7,14 @@ from collections.abc import AsyncIterator, Callable
 import grpc
 import grpc.aio
 
-from device_plugin_agent import allocation
+from device_plugin_agent import allocation, preference
 from device_plugin_agent.clock import Clock
-from device_plugin_agent.inventory import Entry, Inventory
+from device_plugin_agent.inventory import Inventory
 from device_plugin_agent.kubelet_api import deviceplugin_pb2 as api
 from device_plugin_agent.kubelet_api import deviceplugin_pb2_grpc as rpc
 from device_plugin_agent.metrics import Metrics
 from device_plugin_agent.signal import Signal
-from device_plugin_api.resource import Allocation
+from device_plugin_api.resource import Resource
 
 LIST_INTERVAL = 0.1
 """Seconds between two lists on one stream at least: each makes the kubelet rewrite its checkpoint (R15)."""
@@ -53,17 +53,15 @@ class DevicePlugin(rpc.DevicePluginServicer):
 
     def __init__(
         self,
-        resource_name: str,
+        resource: Resource,
         inventory: Inventory,
-        settings: Allocation,
         *,
         clock: Clock,
         metrics: Metrics,
         handed_out: Callable[[], None],
     ) -> None:
-        self.resource_name = resource_name
+        self.resource = resource
         self.inventory = inventory
-        self.settings = settings
         self.changed = Signal()
         self.streams = Streams()
         self.leaving = False
@@ -110,8 +108,10 @@ class DevicePlugin(rpc.DevicePluginServicer):
         """Choose devices for each container."""
         response = api.PreferredAllocationResponse()
         for wanted in request.container_requests:
-            chosen = allocation.preferred(
+            chosen = preference.preferred(
+                self.resource.allocation.policy,
                 self.inventory.entries,
+                self.inventory.replicas,
                 wanted.available_deviceIDs,
                 wanted.must_include_deviceIDs,
                 wanted.allocation_size,
@@ -125,26 +125,26 @@ class DevicePlugin(rpc.DevicePluginServicer):
         context: "grpc.aio.ServicerContext[api.AllocateRequest, api.AllocateResponse]",
     ) -> api.AllocateResponse:
         """What each container gets; refused as a whole when one device must not be handed out (R11, R12)."""
-        with self._metrics.allocate.labels(self.resource_name).time():
+        with self._metrics.allocate.labels(self.resource.name).time():
             try:
                 response = self._answer(request)
             except (allocation.Refused, allocation.UnknownVariable) as error:
-                self._metrics.refusals.labels(self.resource_name).inc()
-                _log.warning("Refused an allocation", extra={"resource": self.resource_name, "err": str(error)})
+                self._metrics.refusals.labels(self.resource.name).inc()
+                _log.warning("Refused an allocation", extra={"resource": self.resource.name, "err": str(error)})
                 await context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
-        self._metrics.allocations.labels(self.resource_name).inc(len(response.container_responses))
+        self._metrics.allocations.labels(self.resource.name).inc(len(response.container_responses))
         self._handed_out()
         return response
 
     def _answer(self, request: api.AllocateRequest) -> api.AllocateResponse:
         response = api.AllocateResponse()
-        picked: list[Entry] = []
+        slots: list[str] = []
         for wanted in request.container_requests:
-            entries = allocation.pick(self.inventory.entries, wanted.devices_ids)
-            granted = allocation.grant(self.resource_name, self.settings, entries)
+            entries = allocation.pick(self.inventory, wanted.devices_ids, self.resource.sharing.max_per_container)
+            granted = allocation.grant(self.resource.name, self.resource.allocation, entries)
             response.container_responses.append(container_response(granted))
-            picked += entries
-        self.inventory.allocated((entry.device.id for entry in picked), monotonic=self._clock.monotonic())
+            slots += wanted.devices_ids
+        self.inventory.allocated(slots, monotonic=self._clock.monotonic())
         return response
 
     async def PreStartContainer(  # noqa: N802
@@ -157,12 +157,13 @@ class DevicePlugin(rpc.DevicePluginServicer):
 
 
 def device_list(inventory: Inventory) -> api.ListAndWatchResponse:
-    """What the kubelet is told of every device."""
+    """What the kubelet is told of every slot."""
     response = api.ListAndWatchResponse()
-    for device_id, entry in inventory.entries.items():
-        device = response.devices.add(ID=device_id, health="Healthy" if entry.healthy else "Unhealthy")
-        if entry.device.numa_node is not None:
-            device.topology.nodes.add(ID=entry.device.numa_node)
+    for entry in inventory.entries.values():
+        for slot_id, healthy in inventory.slots(entry).items():
+            device = response.devices.add(ID=slot_id, health="Healthy" if healthy else "Unhealthy")
+            if entry.device.numa_node is not None:
+                device.topology.nodes.add(ID=entry.device.numa_node)
     return response
 
 

@@ -226,11 +226,10 @@ class Supervisor:
 
     def _start(self, wanted: Prepared) -> None:
         resource = wanted.resource
-        inventory = Inventory(resource.health)
+        inventory = Inventory(resource.health, resource.sharing.replicas)
         plugin = DevicePlugin(
-            resource.name,
+            resource,
             inventory,
-            resource.allocation,
             clock=self._clock,
             metrics=self._metrics,
             handed_out=self._handed_out,
@@ -281,7 +280,9 @@ class Supervisor:
         served.resource, served.source, served.due = resource, wanted.source, 0.0
         served.inventory.health = resource.health
         served.prober.replace(wanted.probes)
-        served.plugin.settings = resource.allocation
+        served.plugin.resource = resource
+        with self._news(served):
+            served.inventory.share(resource.sharing.replicas)
 
     def _drain(self, served: _Served) -> None:
         if not served.draining:

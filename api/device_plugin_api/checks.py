@@ -55,6 +55,8 @@ def one_source(source: Source) -> bool:
 def _allocation_problems(allocation: Allocation) -> Iterator[str]:
     if allocation.permissions not in ("r", "w", "rw"):
         yield "allocation.permissions: must be r, w or rw"
+    if allocation.policy not in ("Aligned", "Packed", "Distributed"):
+        yield "allocation.policy: must be Aligned, Packed or Distributed"
     path = allocation.container_path
     if path is not None and not (_is_device_path(path) and ("$(INDEX)" in path or "$(DEVICE_ID)" in path)):
         yield "allocation.containerPath: must be a path below /dev with $(INDEX) or $(DEVICE_ID) in it"

@@ -122,12 +122,23 @@ class DeviceCounts(Struct, rename="camel", frozen=True, kw_only=True):
         )
 
 
+class SlotCounts(Struct, rename="camel", frozen=True, kw_only=True):
+    """What the kubelet counts, counted: a device once, or as often as it is shared."""
+
+    total: Annotated[int, doc("All that the kubelet knows.", ge=0)] = 0
+    used: Annotated[int, doc("Of these: given to a container.", ge=0)] = 0
+
+    def __add__(self, other: "SlotCounts") -> "SlotCounts":
+        return SlotCounts(total=self.total + other.total, used=self.used + other.used)
+
+
 class ResourceSummary(Struct, rename="camel", frozen=True, kw_only=True):
     """One resource over all nodes."""
 
     name: Annotated[str, doc("Resource name.", max_length=308)]
     nodes: Annotated[int, doc("Nodes that offer at least one device of it.", ge=0)] = 0
     devices: Annotated[DeviceCounts, doc("Its devices.")] = field(default_factory=DeviceCounts)
+    slots: Annotated[SlotCounts, doc("Its devices as often as they are shared.")] = field(default_factory=SlotCounts)
 
 
 class Problem(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=True):

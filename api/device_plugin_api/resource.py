@@ -131,6 +131,23 @@ SOURCES = tuple(source.name for source in structs.fields(Source))
 """The members of which one is given."""
 
 
+class Sharing(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=True):
+    """Several containers on one device. Nothing keeps them apart there: what they share, they must agree on."""
+
+    replicas: Annotated[int, doc("How many slots each device is offered as.", ge=1, le=1000)] = 1
+    max_per_container: (
+        Annotated[
+            int,
+            doc(
+                "How many slots one container may have; any number when absent. A pod that asks for more fails.",
+                ge=1,
+                le=10000,
+            ),
+        ]
+        | None
+    ) = None
+
+
 class EnvVar(Struct, rename="camel", frozen=True, kw_only=True):
     """One environment variable of the user's container."""
 
@@ -156,6 +173,16 @@ class Mount(Struct, rename="camel", frozen=True, kw_only=True):
 class Allocation(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=True):
     """What a container that was given devices gets."""
 
+    policy: Annotated[
+        str,
+        doc(
+            "Which free devices a container gets. Aligned: on as few NUMA nodes, then PCI roots, as can be. Packed: "
+            "devices that are in use already, and few of them, so that others stay wholly free. Distributed: slots of "
+            "as many devices as can be, the least used first.",
+            openapi=enum("Aligned", "Packed", "Distributed"),
+            max_length=11,
+        ),
+    ] = "Aligned"
     permissions: Annotated[
         str, doc("Access to the device nodes: r, w or rw (never mknod).", openapi=enum("r", "w", "rw"), max_length=2)
     ] = "rw"
@@ -299,6 +326,9 @@ class Resource(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=
         ),
     ]
     source: Annotated[Source, doc("Where its devices come from.", rules=rules.ONE_SOURCE)]
+    sharing: Annotated[Sharing, doc("Whether containers share a device.", openapi=DEFAULT_EMPTY)] = field(
+        default_factory=Sharing
+    )
     allocation: Annotated[Allocation, doc("What containers get.", openapi=DEFAULT_EMPTY)] = field(
         default_factory=Allocation
     )

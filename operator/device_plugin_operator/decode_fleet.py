@@ -4,7 +4,7 @@ import msgspec
 from msgspec import Raw
 
 from device_plugin_api import conditions
-from device_plugin_api.config import MAX_PROBLEMS, DeviceCounts
+from device_plugin_api.config import MAX_PROBLEMS, DeviceCounts, SlotCounts
 from device_plugin_api.group import CONFIG_LABEL
 from device_plugin_api.node import CordonedDevice
 from device_plugin_operator.decode import Object, Wire, version_of
@@ -44,6 +44,7 @@ class _Device(Wire, frozen=True):
 class _Resource(Wire, frozen=True):
     name: str
     counts: DeviceCounts = DeviceCounts()
+    slots: SlotCounts = SlotCounts()
     devices: tuple[_Device, ...] = ()
     devices_truncated: bool = False
 
@@ -80,7 +81,7 @@ def node_object(content: bytes | Raw) -> NodeObject:
         registered=_verdict(status.conditions, conditions.REGISTERED),
         accepted=_verdict(status.conditions, conditions.CONFIG_ACCEPTED),
         counts=status.counts,
-        offers=tuple(Offer(resource.name, resource.counts) for resource in status.resources),
+        offers=tuple(Offer(resource.name, resource.counts, resource.slots) for resource in status.resources),
         troubles=troubles,
         more_troubles=more,
         cordoned=spec.cordoned_devices,

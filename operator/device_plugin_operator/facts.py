@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from device_plugin_api.config import ConfigSpec, ConfigStatus, DeviceCounts
+from device_plugin_api.config import ConfigSpec, ConfigStatus, DeviceCounts, SlotCounts
 from device_plugin_api.node import CordonedDevice
 
 
@@ -38,6 +38,7 @@ class Offer(Struct, frozen=True, gc=False):
 
     resource: str
     counts: DeviceCounts
+    slots: SlotCounts = SlotCounts()
 
 
 class NodeObject(Struct, frozen=True, kw_only=True):

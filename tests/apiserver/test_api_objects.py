@@ -181,7 +181,19 @@ ENV = f"{ALLOCATION}.env[0]"
 MOUNT = f"{ALLOCATION}.mounts[0]"
 KNOWN = "known are $(DEVICE_ID), $(DEVICE_IDS), $(DEVICE_PATH), $(DEVICE_PATHS)"
 
+BAD_SHARING = [
+    bad("a device shared by nobody", of(sharing={"replicas": 0}), f"{FIRST}.sharing.replicas", "or equal to 1"),
+    bad("a device shared by 1001", of(sharing={"replicas": 1001}), f"{FIRST}.sharing.replicas", "or equal to 1000"),
+    bad(
+        "containers that may have nothing",
+        of(sharing={"maxPerContainer": 0}),
+        f"{FIRST}.sharing.maxPerContainer",
+        "greater than or equal to 1",
+    ),
+]
+
 BAD_ALLOCATIONS = [
+    bad("an unknown policy", allocating(policy="Random"), f"{ALLOCATION}.policy", '"Aligned", "Packed", "Distributed"'),
     bad("mknod", allocating(permissions="rwm"), f"{ALLOCATION}.permissions", "than 2"),
     bad("permissions that are none", allocating(permissions="x"), f"{ALLOCATION}.permissions", '"r", "w", "rw"'),
     bad("a container path outside /dev", allocating(containerPath="/tmp/$(INDEX)"), PATH, "absolute path below /dev"),
@@ -513,6 +525,7 @@ BAD_NODE_OBJECTS = [
 BAD = [
     *BAD_NAMES,
     *BAD_SOURCES,
+    *BAD_SHARING,
     *BAD_ALLOCATIONS,
     *BAD_HEALTH,
     *BAD_CORDONS,
@@ -568,6 +581,8 @@ GOOD_OBJECTS = [
     good("excludes", of(source={"paths": {"include": ["/dev/a*"], "exclude": ["/dev/a9", "/dev/mem"]}})),
     good("simulated devices", of(source={"simulated": {"count": 10000, "numaNodes": 8}})),
     good("no simulated devices", of(source={"simulated": {"count": 0}})),
+    good("shared devices", of(sharing={"replicas": 1000, "maxPerContainer": 2})),
+    *(good(policy, allocating(policy=policy)) for policy in ("Aligned", "Packed", "Distributed")),
     good("read only", allocating(permissions="r")),
     good("write only", allocating(permissions="w")),
     good("a container path by index", allocating(containerPath="/dev/camera$(INDEX)")),
@@ -635,7 +650,8 @@ def lost(sent: Any, kept: Any, path: str) -> list[str]:
 
 
 DEFAULT_RESOURCE: Json = {
-    "allocation": {"permissions": "rw"},
+    "sharing": {"replicas": 1},
+    "allocation": {"permissions": "rw", "policy": "Aligned"},
     "health": {"probes": [{"type": "Exists"}], "periodSeconds": 10, "failureThreshold": 3, "successThreshold": 2},
 }
 DEFAULT_AGENT: Json = {
