@@ -19,7 +19,7 @@ from device_plugin_agent.metrics import Metrics
 from device_plugin_agent.plugin import DevicePlugin
 from device_plugin_agent.podresources import Use
 from device_plugin_agent.prober import Prober
-from device_plugin_agent.serving import Prepared, prepare, without_claimed, without_taken
+from device_plugin_agent.serving import Prepared, prepare, without_claimed, without_surplus, without_taken
 from device_plugin_agent.signal import Signal
 from device_plugin_agent.sources import Discovery, HostView, Source
 from device_plugin_agent.status import Offer
@@ -329,7 +329,8 @@ class Supervisor:
             if monotonic >= served.due:
                 with self._metrics.scan.labels(name).time():
                     found = served.source.discover()
-                served.discovery = without_taken(found, taken)
+                fitting = without_surplus(found, served.resource.sharing.replicas)
+                served.discovery = without_taken(fitting, taken)
                 looked[name] = served
             if not served.draining:
                 taken |= {node: name for device in served.discovery.candidates for node in device.nodes}

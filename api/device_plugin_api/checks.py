@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from device_plugin_api import hostpaths
 from device_plugin_api.names import resource_name_error
 from device_plugin_api.resource import SOURCES, Allocation, PciSource, Resource, Source
+from device_plugin_api.rules import MAX_SLOTS
 
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _STEERING = ("PATH", "IFS", "ENV", "BASH_ENV")
@@ -36,6 +37,9 @@ def problems(resource: Resource) -> Iterator[str]:
     if resource.source.pci == PciSource():
         yield "source.pci: at least one of vendors, devices, classes, drivers and addresses must be given"
     if resource.source.simulated is not None:
+        slots = resource.source.simulated.count * resource.sharing.replicas
+        if slots > MAX_SLOTS:
+            yield f"sharing.replicas: {slots} slots a node; the kubelet takes at most {MAX_SLOTS} of one resource"
         for index, failure in enumerate(resource.source.simulated.failures):
             if 0 < failure.every_seconds <= failure.for_seconds:
                 yield f"source.simulated.failures[{index}]: everySeconds must be longer than forSeconds, or 0"

@@ -77,7 +77,7 @@ class ConfigSpec(Struct, rename="camel", frozen=True, kw_only=True, omit_default
         doc("Tolerations of the agents, as in a pod.", max_length=32, openapi=ATOMIC),
     ] = ()
     resources: Annotated[
-        tuple[Resource, ...],
+        tuple[Annotated[Resource, doc("A resource.", rules=rules.RESOURCE)], ...],
         doc("The resources that agents offer.", min_length=1, max_length=16, openapi=list_map("name")),
     ]
     cordoned_devices: Annotated[

@@ -4,6 +4,9 @@ from device_plugin_api import hostpaths, patterns
 from device_plugin_api.names import MAX_CONFIG_NAME
 from device_plugin_api.schema import rule
 
+MAX_SLOTS = 32768
+"""Of one resource on one node: a list of so many, each with the longest ID, stays below the kubelet's 4 MiB."""
+
 TEMPLATE_VARIABLES = ("DEVICE_ID", "DEVICE_IDS", "DEVICE_PATH", "DEVICE_PATHS")
 """What `$(…)` may name in the value of a variable or an annotation."""
 
@@ -330,6 +333,15 @@ AGENT_RESOURCES = tuple(
         f"requests.{what} (defaults count) must not exceed limits.{what}",
     )
     for what in ("cpu", "memory")
+)
+
+RESOURCE = (
+    rule(
+        "!has(self.source.simulated) || !has(self.sharing) || !has(self.sharing.replicas) || "
+        f"self.source.simulated.count * self.sharing.replicas <= {MAX_SLOTS}",
+        f"source.simulated.count times sharing.replicas must be at most {MAX_SLOTS}, "
+        "which is what the kubelet takes of one resource",
+    ),
 )
 
 PRIORITY_CLASS = (

@@ -124,6 +124,12 @@ BAD_SOURCES = [
         "less than or equal to 10000",
     ),
     bad(
+        "more slots than the kubelet takes",
+        of(source={"simulated": {"count": 10000}}, sharing={"replicas": 4}),
+        FIRST,
+        "source.simulated.count times sharing.replicas must be at most 32768",
+    ),
+    bad(
         "a USB vendor in upper case",
         of(source={"usb": {"vendorID": "04D8"}}),
         f"{FIRST}.source.usb.vendorID",
