@@ -10,7 +10,7 @@ import msgspec
 from device_plugin_api import group
 from device_plugin_api.config import ConfigStatus
 from device_plugin_operator import decode_fleet, paths
-from device_plugin_operator.client import APPLY_PATCH, MERGE_PATCH, ApiError, Client, RequestFailed
+from device_plugin_operator.client import APPLY_PATCH, MERGE_PATCH, ApiError, RequestFailed, Requests
 from device_plugin_operator.facts import Config
 from device_plugin_operator.fleet import Fleet
 from device_plugin_operator.plan import daemonset, drift
@@ -47,7 +47,7 @@ class NotRepaired(Exception):
 class Applier:
     """Carries out what a plan says. Our own writes are known to the fleet before the watch tells of them."""
 
-    def __init__(self, client: Client, fleet: Fleet, settings: Settings) -> None:
+    def __init__(self, client: Requests, fleet: Fleet, settings: Settings) -> None:
         self._client = client
         self._fleet = fleet
         self._namespace = settings.agents_namespace

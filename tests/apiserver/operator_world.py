@@ -102,11 +102,13 @@ class RunningOperator:
 
     @property
     def writes(self) -> list[tuple[str, str]]:
-        """Of all requests those that write. Asking what defaults would be filled in is none."""
+        """Of all requests those that write. Asking what defaults would be filled in is none, nor is the Lease."""
         return [
             (method, path)
             for method, path, _ in self.requests
-            if method not in ("GET", "WATCH") and not (method == "POST" and path.endswith("/daemonsets"))
+            if method not in ("GET", "WATCH")
+            and "/leases" not in path
+            and not (method == "POST" and path.endswith("/daemonsets"))
         ]
 
 
