@@ -13,7 +13,9 @@ from device_plugin_operator.clock import Clock
 from device_plugin_operator.decode import Meta, Wire
 from device_plugin_operator.election import Election, Record, Timing
 
-_NAME = "device-plugin-operator"
+LEASE = "device-plugin-operator"
+"""Its name, in the operator's namespace."""
+
 _NOT_FOUND, _CONFLICT = 404, 409
 _RELEASE = 3.0
 """Seconds that a release may take: without it the others just wait longer."""
@@ -139,7 +141,7 @@ class Leader:
 
     async def _read(self) -> None:
         try:
-            content = await self._client.request("GET", paths.lease(self._namespace, _NAME))
+            content = await self._client.request("GET", paths.lease(self._namespace, LEASE))
         except ApiError as error:
             if error.status != _NOT_FOUND:
                 raise
@@ -166,7 +168,7 @@ class Leader:
         body = {
             "apiVersion": "coordination.k8s.io/v1",
             "kind": "Lease",
-            "metadata": {"name": _NAME, "namespace": self._namespace}
+            "metadata": {"name": LEASE, "namespace": self._namespace}
             | ({"resourceVersion": known.version} if known is not None else {}),
             "spec": {
                 "holderIdentity": holder,
@@ -178,7 +180,7 @@ class Leader:
         }
         if known is None:
             return _record(await self._client.request("POST", paths.leases(self._namespace), body=body))
-        return _record(await self._client.request("PUT", paths.lease(self._namespace, _NAME), body=body))
+        return _record(await self._client.request("PUT", paths.lease(self._namespace, LEASE), body=body))
 
 
 def _record(content: bytes) -> Record:

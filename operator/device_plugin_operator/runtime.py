@@ -13,16 +13,19 @@ from contextlib import suppress
 from typing import Any
 
 import msgspec
+from prometheus_client import ProcessCollector
 
 from device_plugin_api import group
 from device_plugin_operator import health, paths
 from device_plugin_operator.apply import Applier
+from device_plugin_operator.census import Census
 from device_plugin_operator.client import Client, RequestFailed
 from device_plugin_operator.clock import Clock, SystemClock
 from device_plugin_operator.controller import Controller
 from device_plugin_operator.events import Recorder
 from device_plugin_operator.fleet import Fleet
 from device_plugin_operator.leader import Fence, Leader
+from device_plugin_operator.metrics import Metrics
 from device_plugin_operator.observe import Observer
 from device_plugin_operator.queue import Request, WorkQueue
 from device_plugin_operator.reconcile import ConfigReconciler
@@ -45,14 +48,17 @@ class Failed(Exception):
 class Operator:
     """One operator in one event loop."""
 
-    def __init__(self, settings: Settings, client: Client, clock: Clock | None = None) -> None:
+    def __init__(
+        self, settings: Settings, client: Client, clock: Clock | None = None, metrics: Metrics | None = None
+    ) -> None:
         clock = clock or SystemClock()
+        metrics = metrics or Metrics()
         self._settings = settings
         self._client = client
         self._stop = asyncio.Event()
         self._kopf_ready = asyncio.Event()
         self.http_port = 0
-        self.queue = WorkQueue(clock, random.random)
+        self.queue = WorkQueue(clock, random.random, metrics)
         instance = os.environ.get("POD_NAME") or socket.gethostname()
         self._leader = Leader(
             client,
@@ -64,17 +70,21 @@ class Operator:
         )
         fenced = Fence(client, self._leader)
         self.fleet = Fleet(client, settings, self.changed, random.random)
-        self._controller = Controller(
+        reconciler = ConfigReconciler(
+            Observer(client, self.fleet, settings, clock),
+            Applier(fenced, self.fleet, settings),
+            Recorder(fenced, clock, instance),
             self.queue,
-            ConfigReconciler(
-                Observer(client, self.fleet, settings, clock),
-                Applier(fenced, self.fleet, settings),
-                Recorder(fenced, clock, instance),
-                self.queue,
-                settings,
-                clock,
-            ),
+            settings,
+            clock,
         )
+        self._controller = Controller(self.queue, reconciler, metrics)
+        metrics.max_workers.set(_WORKERS)
+        self._registry = metrics.registry
+        self._registry.register(
+            Census(queue=self.queue, leads=lambda: self._leader.leads, statuses=lambda: reconciler.statuses)
+        )
+        ProcessCollector(registry=self._registry)
 
     def changed(self, name: str) -> None:
         """Something has happened to that config."""
@@ -98,7 +108,7 @@ class Operator:
     async def run(self) -> None:
         """Until `stop`. Raises Failed when a part of it fails."""
         runner, self.http_port = await health.serve(
-            self._settings.http_port, {"/healthz": lambda: (True, "alive"), "/readyz": self.ready}
+            self._settings.http_port, {"/healthz": lambda: (True, "alive"), "/readyz": self.ready}, self._registry
         )
         stopped = asyncio.create_task(self._stop.wait())
         try:

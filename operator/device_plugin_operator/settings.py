@@ -44,7 +44,7 @@ def parse(argv: Sequence[str], environ: Mapping[str, str] = os.environ) -> Setti
     flag("agents-namespace", "device-plugin-agents", "where agents run")
     flag("agent-service-account", "device-plugin-agent", "ServiceAccount of agents, in that namespace")
     flag("kubelet-root", "/var/lib/kubelet", "the kubelets' root directory; device-plugins does not follow it")
-    flag("http-port", "8080", "port of /healthz and /readyz; 0 takes any")
+    flag("http-port", "8080", "port of /healthz, /readyz and /metrics; 0 takes any")
     flag("log-level", "info", "how much is logged", choices=("debug", "info", "warning", "error"))
     flag("kubeconfig", environ.get("KUBECONFIG", ""), "how to reach the cluster from outside of it")
     for name, text in (

@@ -92,6 +92,11 @@ class RunningOperator:
     def _record(self, method: str, path: str, status: int) -> None:
         self.requests.append((method, path, status))
 
+    @property
+    def http_port(self) -> int:
+        """Where it answers probes and scrapes."""
+        return self._operator.http_port
+
     def look(self, name: str) -> None:
         """Have it reconcile that config once more, and wait until it has."""
         path = f"/apis/{API_VERSION}/devicepluginconfigs/{name}"

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from urllib.request import urlopen
 
 import pytest
 
@@ -83,6 +84,27 @@ def test_what_agents_report_becomes_one_summary_and_an_event(operator: RunningOp
     assert "problems" not in world.config["status"]
     wanted = [("Normal", "AllNodesReady"), ("Warning", "SomeUnhealthy"), ("Normal", "AllNodesReady")]
     eventually(lambda: world.events() == wanted, "an Event for each transition")
+
+
+def test_metrics_tell_of_configs_and_of_the_work(operator: RunningOperator, world: World) -> None:
+    name = world.node("a")
+    world.apply()
+    world.start([name])
+    world.report(name, broken=["video7"])
+    eventually(lambda: world.reason() == "SomeUnhealthy", "it has settled")
+
+    def scrape() -> str:
+        with urlopen(f"http://127.0.0.1:{operator.http_port}/metrics", timeout=5) as answer:
+            return str(answer.read().decode())
+
+    labels = f'config="{world.name}",resource="example.com/camera",state="unhealthy"'
+    eventually(lambda: f"device_plugin_config_devices{{{labels}}} 1.0" in scrape(), "the gauges follow the status")
+    text = scrape()
+    assert 'leader_election_master_status{name="device-plugin-operator"} 1.0' in text
+    assert 'controller_runtime_reconcile_errors_total{controller="devicepluginconfig"} 0.0' in text
+    assert f'{{condition="Degraded",config="{world.name}",reason="SomeUnhealthy"}} 1.0' in text
+    world.api.delete(API_VERSION, "DevicePluginConfig", world.name)
+    eventually(lambda: world.name not in scrape(), "what is gone is not told of")
 
 
 def test_a_second_look_writes_nothing_nor_does_a_new_operator(settings: Settings, world: World) -> None:
