@@ -110,7 +110,10 @@ class Applier:
         _log.info("Created a NodeDevicePlugin", extra={"ndp": action.name})
 
     async def _update_node(self, action: UpdateNode) -> None:
-        body = {"metadata": {"uid": action.uid}, "spec": action.spec}
+        metadata: dict[str, Any] = {"uid": action.uid}
+        if action.annotations:
+            metadata["annotations"] = action.annotations
+        body = {"metadata": metadata, "spec": action.spec}
         try:
             content = await self._client.request(
                 "PATCH",
@@ -124,7 +127,7 @@ class Applier:
                 return  # it went, or another came, since we looked: the watch tells
             raise
         self._fleet.nodes.put(decode_fleet.node_object(content))
-        _log.info("Updated a NodeDevicePlugin", extra={"ndp": action.name, "revision": action.spec["revision"]})
+        _log.info("Updated a NodeDevicePlugin", extra={"ndp": action.name, "changed": sorted(action.spec)})
 
     async def _delete(self, path: str, uid: str) -> None:
         body = {"preconditions": {"uid": uid}, "propagationPolicy": "Background"}

@@ -149,6 +149,61 @@ def test_a_new_content_of_resources_reaches_the_nodes_and_restarts_no_agent(
     assert [pod["metadata"]["uid"] for pod in world.pods()] == pods
 
 
+def test_a_rollout_stops_at_a_node_that_gets_worse_and_the_former_content_is_the_way_back(
+    operator: RunningOperator, world: World
+) -> None:
+    nodes = [world.node(letter) for letter in "abc"]
+    world.apply()
+    world.start(nodes)
+    for name in nodes:
+        world.report(name)
+    eventually(lambda: world.reason() == "AllNodesReady", "all is well")
+    old = world.objects()[nodes[0]]["spec"]["revision"]
+
+    def updated() -> list[str]:
+        return [name for name, item in sorted(world.objects().items()) if item["spec"]["revision"] != old]
+
+    world.apply(resources=[resource(health={"periodSeconds": 5})])
+    eventually(lambda: updated() == nodes[:1], "the first node has it")
+    operator.look(world.name)
+    assert updated() == nodes[:1]
+    world.report(nodes[0])
+    eventually(lambda: updated() == nodes[:2], "the next one follows")
+    assert "annotations" not in world.objects()[nodes[0]]["metadata"]
+    world.report(nodes[1], healthy=1, broken=["video1"])
+    eventually(lambda: world.reason() == "RolloutPaused", "the second got worse")
+    (ready,) = [found for found in world.config["status"]["conditions"] if found["type"] == "Ready"]
+    assert nodes[1] in ready["message"]
+    assert "DeviceMissing" in ready["message"]
+    assert updated() == nodes[:2]
+    world.apply(resources=[resource()])
+
+    def goes_back() -> bool:
+        for name, item in world.objects().items():
+            if item["status"]["observedRevision"] != item["spec"]["revision"]:
+                world.report(name)
+        return world.reason() == "AllNodesReady"
+
+    eventually(goes_back, "it went back")
+    assert updated() == []
+    assert ("Warning", "RolloutPaused") in world.events()
+
+
+def test_while_a_rollout_is_paused_no_node_gets_the_new_content(operator: RunningOperator, world: World) -> None:
+    name = world.node("a")
+    world.apply(rollout={"paused": True})
+    world.start([name])
+    world.report(name)
+    eventually(lambda: world.reason() == "AllNodesReady", "a new node is served")
+    old = world.objects()[name]["spec"]["revision"]
+    changed = [resource(), resource("example.com/second")]
+    world.apply(resources=changed, rollout={"paused": True})
+    eventually(lambda: world.reason() == "RolloutPaused", "it is told")
+    assert world.objects()[name]["spec"]["revision"] == old
+    world.apply(resources=changed)
+    eventually(lambda: world.objects()[name]["spec"]["revision"] != old, "it goes on")
+
+
 def test_a_daemonset_that_was_edited_by_hand_is_put_back(operator: RunningOperator, world: World) -> None:
     world.apply()
     eventually(lambda: world.daemonset, "the DaemonSet is there")

@@ -15,6 +15,9 @@ def error(spec: ConfigSpec) -> str | None:
         source = resource.source
         if sum(member is not None for member in (source.paths, source.simulated)) != 1:
             return f"spec.resources[{index}].source must have exactly one member: paths or simulated"
+    most = spec.rollout.max_unavailable
+    if isinstance(most, str) and not (most.endswith("%") and most[:-1].isdecimal()):
+        return f"spec.rollout.maxUnavailable must be a number of nodes or a percentage, not {most!r}"
     for index, cordon in enumerate(spec.cordoned_devices):
         if cordon.resource not in names:
             return f"spec.cordonedDevices[{index}].resource {cordon.resource!r} is none of this config's"
