@@ -10,7 +10,7 @@ from typing import Any
 
 from lightkube import AsyncClient
 
-from device_plugin_agent import __version__, logs, settings, standalone
+from device_plugin_agent import __version__, logs, record, settings, standalone
 from device_plugin_agent.agent import Agent
 from device_plugin_agent.clock import Clock, SystemClock
 from device_plugin_agent.node_api import FIELD_MANAGER, NodeApi
@@ -22,6 +22,9 @@ _log = logging.getLogger("device_plugin_agent")
 
 def main() -> None:
     """Run until SIGTERM or SIGINT; any loop that fails ends the process with an error."""
+    if sys.argv[1:2] in (["record"], ["replay"]):
+        record.main(sys.argv[1:])
+        return
     given = settings.parse(sys.argv[1:])
     clock = SystemClock()
     try:

@@ -72,6 +72,11 @@ def grant(resource_name: str, allocation: Allocation, entries: Sequence[Entry]) 
             nodes.append(
                 DeviceNode(host_path=host_path, container_path=container_path, permissions=allocation.permissions)
             )
+    shared = {host_path: None for entry in entries for host_path in entry.device.shared_nodes}
+    nodes += [
+        DeviceNode(host_path=host_path, container_path=host_path, permissions=allocation.permissions)
+        for host_path in shared
+    ]
     ids = [entry.device.id for entry in entries]
     variables = {
         "DEVICE_ID": ids[0],

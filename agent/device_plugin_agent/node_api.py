@@ -1,6 +1,7 @@
 """The one object this agent may see and report to, at the API server."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +30,28 @@ class Seen:
     status: dict[str, Any]
 
 
+class _Metadata(msgspec.Struct):
+    uid: str
+
+
+class _Object(msgspec.Struct):
+    metadata: _Metadata
+    spec: dict[str, Any] | None = None
+    status: dict[str, Any] | None = None
+
+    def seen(self) -> Seen:
+        return Seen(uid=self.metadata.uid, spec=self.spec or {}, status=self.status or {})
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    """The client stumbles over JSON of another shape than it expects, in one way or another."""
+    try:
+        yield
+    except (AttributeError, LookupError, TypeError) as error:
+        raise ValueError(f"the API server's answer is no such object: {error!r}") from None
+
+
 class NodeApi:
     """Reads and reports through lightkube, which reads a rotated token anew by itself."""
 
@@ -44,27 +67,30 @@ class NodeApi:
         events = self._client.watch(
             _NodeDevicePlugin, fields={"metadata.name": self._name}, server_timeout=server_timeout
         )
-        async for event, found in events:
-            if event in ("ADDED", "MODIFIED"):
-                yield Seen(uid=found["metadata"]["uid"], spec=found.get("spec") or {}, status=found.get("status") or {})
+        with _readable():
+            async for event, found in events:
+                if event in ("ADDED", "MODIFIED"):
+                    yield msgspec.convert(found, _Object).seen()
 
     async def config_uid(self, name: str) -> str | None:
         """Which config another object is of, None when there is no such object; may raise Unavailable."""
         try:
-            found = await self._client.get(_NodeDevicePlugin, name)
+            with _readable():
+                found = msgspec.convert(await self._client.get(_NodeDevicePlugin, name), _Object)
         except ApiError as error:
             if error.status.code == 404:
                 return None
             raise
-        uid = (found.get("spec") or {}).get("configUID")
+        uid = (found.spec or {}).get("configUID")
         return uid if isinstance(uid, str) else ""
 
     async def report(self, status: msgspec.Struct) -> None:
         """Replace the status; may raise Unavailable. Always a merge patch: mixing styles doubles managedFields."""
-        await self._client.patch(
-            _NodeDevicePlugin.Status,
-            self._name,
-            {"status": msgspec.to_builtins(status)},
-            patch_type=PatchType.MERGE,
-            field_manager=FIELD_MANAGER,
-        )
+        with _readable():
+            await self._client.patch(
+                _NodeDevicePlugin.Status,
+                self._name,
+                {"status": msgspec.to_builtins(status)},
+                patch_type=PatchType.MERGE,
+                field_manager=FIELD_MANAGER,
+            )

@@ -34,7 +34,7 @@ def prepare(resource: Resource, host: HostView, clock: Clock) -> Prepared:
         raise Rejected(f"{resource.name}: {wrong}")
     try:
         allocation.check(resource.allocation)
-        return Prepared(resource, source_for(resource, host), polled(resource.health, host, clock))
+        return Prepared(resource, source_for(resource, host, clock), polled(resource.health, host, clock))
     except ValueError as error:
         raise Rejected(f"{resource.name}: {error}") from None
 
@@ -61,4 +61,4 @@ def _without(discovery: Discovery, dropped: Mapping[str, str], step: str) -> Dis
         return discovery
     shown = [f"{found.path}: {dropped[found.id]}" for found in discovery.candidates if found.id in dropped]
     last = SelectionStep(step=step, kept=len(kept), dropped=tuple(shown[:_MAX_DROPPED_SHOWN]))
-    return Discovery(candidates=kept, steps=(*discovery.steps, last))
+    return replace(discovery, candidates=kept, steps=(*discovery.steps, last))

@@ -50,7 +50,8 @@ def parse(argv: Sequence[str], environ: Mapping[str, str] = os.environ) -> Setti
     parser = argparse.ArgumentParser(
         prog="device-plugin-agent",
         description="Serves the devices of one DevicePluginConfig on one node: --config-name and --config-uid name one "
-        "in the cluster, --config one in a file, for a machine on its own.",
+        "in the cluster, --config one in a file, for a machine on its own. `record DIR` writes "
+        "a machine's hardware to files, and `replay DIR` makes device nodes of them.",
     )
     parser.add_argument("--config-name", help="the DevicePluginConfig to serve")
     parser.add_argument("--config-uid", help="its UID: another config's saved copy is never used")

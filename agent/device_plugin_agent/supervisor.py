@@ -23,6 +23,7 @@ from device_plugin_agent.serving import Prepared, prepare, without_claimed, with
 from device_plugin_agent.signal import Signal
 from device_plugin_agent.sources import Discovery, HostView, Source
 from device_plugin_agent.status import Offer
+from device_plugin_agent.uevents import Uevent, Uevents
 from device_plugin_agent.watch import DirectoryWatch
 from device_plugin_api.node import MAX_CONTESTED, MAX_RIVALS, ContestedDevice, NodeSpec, NodeStatus
 from device_plugin_api.resource import Probe, Resource
@@ -175,6 +176,8 @@ class Supervisor:
     async def run(self) -> None:
         """Look at the host at each event and once a period, until cancelled."""
         watch = DirectoryWatch(self._events.fire)
+        uevents = Uevents(self._happened)
+        uevents.open()
         try:
             while True:
                 seen = self._events.count
@@ -189,7 +192,12 @@ class Supervisor:
                     self._all_due()
                     await self._pace()
         finally:
+            uevents.close()
             watch.close()
+
+    def _happened(self, event: Uevent | None) -> None:
+        if event is None or any(served.source.concerns(event) for served in self._served.values()):
+            self._events.fire()
 
     def ready(self) -> Answer:
         """Whether every resource that shall be offered is registered and its stream open."""
@@ -329,8 +337,9 @@ class Supervisor:
             mine = {device: why for (resource, device), why in withheld.items() if resource == name}
             with self._news(served):
                 served.inventory.observe(without_claimed(served.discovery, mine), now=now, monotonic=monotonic)
-            period = served.resource.health.period_seconds
-            served.due = monotonic + (period if served.inventory.settled else RECOVERY_PERIOD)
+            period = served.resource.health.period_seconds if served.inventory.settled else RECOVERY_PERIOD
+            by_itself = served.discovery.changes_in
+            served.due = monotonic + (period if by_itself is None else min(period, max(by_itself, _LOOK_INTERVAL)))
         self._end_drained()
         if self._kept - self._in_inventory():
             self._claim()

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from device_plugin_api import hostpaths
 from device_plugin_api.names import resource_name_error
-from device_plugin_api.resource import Allocation, Resource
+from device_plugin_api.resource import SOURCES, Allocation, PciSource, Resource, Source
 
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _STEERING = ("PATH", "IFS", "ENV", "BASH_ENV")
@@ -31,15 +31,25 @@ def problems(resource: Resource) -> Iterator[str]:
     name = resource_name_error(resource.name)
     if name is not None:
         yield f"name: {name}"
-    given = [each for each in (resource.source.paths, resource.source.simulated) if each is not None]
-    if len(given) != 1:
-        yield "source: exactly one source must be given: paths or simulated"
+    if not one_source(resource.source):
+        yield f"source: exactly one source must be given: {', '.join(SOURCES)}"
+    if resource.source.pci == PciSource():
+        yield "source.pci: at least one of vendors, devices, classes, drivers and addresses must be given"
+    if resource.source.simulated is not None:
+        for index, failure in enumerate(resource.source.simulated.failures):
+            if 0 < failure.every_seconds <= failure.for_seconds:
+                yield f"source.simulated.failures[{index}]: everySeconds must be longer than forSeconds, or 0"
     if resource.source.paths is not None:
         for member in ("include", "exclude"):
             for glob in getattr(resource.source.paths, member):
                 if not _is_device_path(glob):
                     yield f"source.paths.{member}: {glob!r} must be a path below {hostpaths.DEVICE_ROOT} without '..'"
     yield from _allocation_problems(resource.allocation)
+
+
+def one_source(source: Source) -> bool:
+    """Whether exactly one of its members is given."""
+    return sum(getattr(source, name) is not None for name in SOURCES) == 1
 
 
 def _allocation_problems(allocation: Allocation) -> Iterator[str]:

@@ -76,12 +76,43 @@ DEVICE_GLOB = (
     ),
 )
 
-ONE_SOURCE = (
+SIMULATED_FAILURE = (
     rule(
-        "[has(self.paths), has(self.simulated)].filter(given, given).size() == 1",
-        "exactly one source must be given: paths or simulated",
+        "!has(self.everySeconds) || self.everySeconds == 0 || self.everySeconds > self.forSeconds",
+        "everySeconds must be longer than forSeconds, or 0",
     ),
 )
+
+ONE_SOURCE = (
+    rule(
+        "[has(self.paths), has(self.usb), has(self.pci), has(self.simulated)].filter(given, given).size() == 1",
+        "exactly one source must be given: paths, usb, pci or simulated",
+    ),
+)
+
+HEX_ID = (rule("self.matches('^[0-9a-f]{4}$')", "must be four hexadecimal digits in lower case, such as 0403"),)
+
+PCI_CLASS = (
+    rule(
+        "self.matches('^([0-9a-f]{2}){1,3}$')", "must be two, four or six hexadecimal digits in lower case: 03 or 0302"
+    ),
+)
+
+PCI_ADDRESS = (
+    rule(
+        "self.matches('^[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}[.][0-7]$')",
+        "must be a full PCI address in lower case, such as 0000:3b:00.0",
+    ),
+)
+
+PCI_SOURCE = (
+    rule(
+        "has(self.vendors) || has(self.devices) || has(self.classes) || has(self.drivers) || has(self.addresses)",
+        "at least one of vendors, devices, classes, drivers and addresses must be given",
+    ),
+)
+
+SUBSYSTEM = (rule("self.matches('^[A-Za-z0-9_.-]+$')", "must be letters, digits, '_', '.' and '-'"),)
 
 TEMPLATE = (
     rule(

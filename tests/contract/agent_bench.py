@@ -21,7 +21,7 @@ from device_plugin_api.resource import PathsSource, Resource, Source
 from kubelet_double.double import KubeletDouble
 
 CAMERA = "example.com/camera"
-NUMBERS = {"video0": (1, 3), "video1": (1, 5), "video2": (1, 7), "video3": (1, 8), "video4": (1, 9)}
+NUMBERS = {"video0": (1, 3), "video1": (1, 5), "video2": (1, 7), "video3": (1, 8), "video4": (1, 9), "other0": (1, 3)}
 
 
 class ScriptedApi(NodeApi):
@@ -85,14 +85,19 @@ class MovableClock(SystemClock):
 
     def __init__(self) -> None:
         self._ahead = 0.0
+        self._set = 0.0
 
     def pass_(self, seconds: float) -> None:
         """Let time pass."""
         self._ahead += seconds
 
+    def set_wall(self, seconds: float) -> None:
+        """Set the clock, which is not the same as time."""
+        self._set += seconds
+
     def now(self) -> float:
         """Unix time in seconds."""
-        return super().now() + self._ahead
+        return super().now() + self._ahead + self._set
 
     def monotonic(self) -> float:
         """Seconds since some moment."""
@@ -144,9 +149,9 @@ class Bench:
         for name in names:
             (self.dev / name).unlink()
 
-    def agent(self) -> AbstractAsyncContextManager[Agent]:
+    def agent(self, api: NodeApi | None = None) -> AbstractAsyncContextManager[Agent]:
         """An agent process from its start to its SIGTERM."""
-        return self._running(self.api, None)
+        return self._running(api or self.api, None)
 
     def alone(self, spec: NodeSpec) -> AbstractAsyncContextManager[Agent]:
         """The same without an API server."""
@@ -156,14 +161,16 @@ class Bench:
     async def _running(self, api: NodeApi | None, spec: NodeSpec | None) -> AsyncIterator[Agent]:
         agent = Agent(self.settings, clock=self.clock, jitter=lambda: 0.0)
         task = asyncio.create_task(agent.run(api, spec))
+        waiting = asyncio.current_task()
+        assert waiting is not None
+        task.add_done_callback(lambda ended: None if ended.cancelled() else waiting.cancel("the agent ended by itself"))
         try:
             yield agent
-            assert not task.done(), "the agent ended by itself"
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-        if not task.cancelled():
-            task.result()
+            if not task.cancelled():
+                task.result()
 
     async def until(self, condition: Callable[[], bool], timeout: float = 20.0) -> None:
         """Wait until the condition holds; kubelet, API server and agent all live on this event loop."""

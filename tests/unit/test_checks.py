@@ -54,7 +54,7 @@ def test_paths_outside_dev_are_refused(glob: str) -> None:
 
 @pytest.mark.parametrize("source", [Source(), Source(paths=PATHS.paths, simulated=SimulatedSource(count=1))])
 def test_exactly_one_source_must_be_given(source: Source) -> None:
-    assert of(source=source) == ["source: exactly one source must be given: paths or simulated"]
+    assert of(source=source) == ["source: exactly one source must be given: paths, usb, pci, simulated"]
 
 
 def test_a_name_that_the_kubelet_would_refuse_is_refused() -> None:

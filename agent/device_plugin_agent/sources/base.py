@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from device_plugin_agent.uevents import Uevent
 from device_plugin_api.node import SelectionStep
 
 
@@ -17,7 +18,9 @@ class Candidate:
     path: str = ""
     """What people call it: its path on the host; empty for a device without a node."""
     nodes: tuple[str, ...] = ()
-    """Host paths of the device nodes a container needs, links followed."""
+    """Host paths of its own device nodes, links followed."""
+    shared_nodes: tuple[str, ...] = ()
+    """Host paths of nodes that a container needs too, and that every device of the kind has: /dev/vfio/vfio."""
     sysfs: str = ""
     """Its directory in the host's /sys, links followed; empty when it has none."""
     numa_node: int | None = None
@@ -32,6 +35,8 @@ class Discovery:
 
     candidates: tuple[Candidate, ...]
     steps: tuple[SelectionStep, ...]
+    changes_in: float | None = None
+    """Seconds after which it is different without any event; None when that cannot be known."""
     withheld: Mapping[str, str] = field(default_factory=dict)
     """IDs of what is there and belongs to another config, and why it is not offered."""
 
@@ -45,4 +50,8 @@ class Source(Protocol):
 
     def watched(self) -> frozenset[Path]:
         """Directories whose changes mean that another look is due."""
+        ...
+
+    def concerns(self, event: Uevent) -> bool:
+        """Whether an event of the kernel means that."""
         ...

@@ -13,6 +13,10 @@ _MAX_LINKS = 40
 _MEMORY = frozenset({(1, 1), (1, 2), (1, 4)})
 
 
+_DISKS = frozenset({"nvme", "nvme-generic", "scsi_generic", "bsg", "mtd"})
+"""Subsystems whose character devices read and write whole disks."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class HostView:
     """Where the host's trees are mounted, and the operator's word on dangerous devices."""
@@ -65,17 +69,45 @@ class HostView:
         number = (os.major(seen.st_rdev), os.minor(seen.st_rdev))
         if number in _MEMORY and not self.allow_memory_devices:
             return "it is the machine's memory or I/O ports, which the operator does not allow"
+        directory = self._sysfs(seen.st_rdev, block=False)
+        return None if directory is None else self.refusal_of(directory)
+
+    def refusal_of(self, directory: Path) -> str | None:
+        """Why the character device of a directory in the host's /sys may not be offered, or None."""
+        try:
+            subsystem = os.path.basename(os.readlink(directory / "subsystem"))
+        except OSError:
+            return None
+        if subsystem in _DISKS and not self.allow_block_devices:
+            return "it commands a disk, as a block device does, which the operator does not allow"
         return None
 
     def sysfs(self, number: int, *, block: bool = False) -> str:
         """The directory in the host's /sys of the device behind a device number; empty when there is none."""
         directory = self._sysfs(number, block=block)
-        return "" if directory is None else f"/sys/{directory.relative_to(self.sys_root.resolve())}"
+        return "" if directory is None else self.sysfs_path(directory)
+
+    def sysfs_path(self, directory: Path) -> str:
+        """What the host calls a directory of its /sys that is seen here."""
+        return f"/sys/{directory.relative_to(self.sys_root.resolve())}"
+
+    def sysfs_directory(self, link: Path) -> Path | None:
+        """The directory that a link in the host's /sys leads to; None when there is none, or it lies elsewhere."""
+        try:
+            directory = link.resolve(strict=True)
+        except (OSError, RuntimeError):
+            return None
+        return directory if directory.is_relative_to(self.sys_root.resolve()) else None
 
     def numa_node(self, number: int, *, block: bool = False) -> int | None:
         """The NUMA node of the hardware behind a device number, from sysfs; None when unknown (R14)."""
-        directory, root = self._sysfs(number, block=block), self.sys_root.resolve()
-        while directory is not None and directory != root:
+        directory = self._sysfs(number, block=block)
+        return None if directory is None else self.numa_node_of(directory)
+
+    def numa_node_of(self, directory: Path) -> int | None:
+        """The NUMA node of the hardware that a directory of the host's /sys is, or is part of."""
+        root = self.sys_root.resolve()
+        while directory.is_relative_to(root) and directory != root:
             try:
                 node = int((directory / "numa_node").read_text())
             except (OSError, ValueError):
@@ -86,12 +118,7 @@ class HostView:
 
     def _sysfs(self, number: int, *, block: bool) -> Path | None:
         kind = "block" if block else "char"
-        link = self.sys_root / "dev" / kind / f"{os.major(number)}:{os.minor(number)}"
-        try:
-            directory = link.resolve(strict=True)
-        except (OSError, RuntimeError):
-            return None
-        return directory if directory.is_relative_to(self.sys_root.resolve()) else None
+        return self.sysfs_directory(self.sys_root / "dev" / kind / f"{os.major(number)}:{os.minor(number)}")
 
 
 def _kind(mode: int) -> str:

@@ -16,6 +16,14 @@ def id_of_path(relative: str) -> str:
     return _hashed(re.sub(r"[^A-Za-z0-9_.:-]+", "-", readable).strip("-.:_") or "device", relative)
 
 
+def id_of_parts(*parts: str) -> str:
+    """`0403`, `6001`, `A50285BI` → `0403-6001-A50285BI`; anything not plain gets a hash of the whole behind it."""
+    readable = "-".join(parts)
+    if _PLAIN.fullmatch(readable) and len(readable) <= MAX_ID:
+        return readable
+    return _hashed(re.sub(r"[^A-Za-z0-9_.:-]+", "-", readable).strip("-.:_") or "device", readable)
+
+
 def id_of_simulated(resource_name: str, index: int) -> str:
     """Told apart by the whole resource name, since every ID on a node must be unique."""
     base = resource_name.rpartition("/")[2]

@@ -10,6 +10,7 @@ from pathlib import Path
 from device_plugin_agent.sources.base import Candidate, Discovery
 from device_plugin_agent.sources.host import HostView
 from device_plugin_agent.sources.identity import id_of_path
+from device_plugin_agent.uevents import Uevent
 from device_plugin_api.hostpaths import DEVICE_ROOT
 from device_plugin_api.node import SelectionStep
 from device_plugin_api.resource import PathsSource
@@ -63,6 +64,10 @@ class Paths:
         for pattern in self._include:
             directories |= set(self._directories(pattern))
         return frozenset(directories)
+
+    def concerns(self, event: Uevent) -> bool:
+        """Its directories tell all there is to know."""
+        return False
 
     def _matches(self, pattern: tuple[str, ...]) -> Iterator[str]:
         names = [""]

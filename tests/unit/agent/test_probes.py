@@ -17,25 +17,10 @@ from device_plugin_agent.health.tracker import Look
 from device_plugin_agent.sources import Candidate, HostView
 from device_plugin_api import patterns
 from device_plugin_api.resource import Health, Probe
+from manual_clock import ManualClock
 
 PCI = "devices/pci0000:00/0000:00:02.0"
 CARD = Candidate(id="card0", path="/dev/card0", sysfs=f"/sys/{PCI}/drm/card0")
-
-
-class ManualClock:
-    def __init__(self) -> None:
-        self.unix = 1e9
-        self.since_start = 100.0
-
-    def now(self) -> float:
-        return self.unix
-
-    def monotonic(self) -> float:
-        return self.since_start
-
-    def advance(self, seconds: float) -> None:
-        self.unix += seconds
-        self.since_start += seconds
 
 
 @pytest.fixture

@@ -1,0 +1,119 @@
+"""One device's directory in the host's /sys: its attributes, and the device nodes that belong to it."""
+
+import os
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from device_plugin_agent.sources.host import HostView
+from device_plugin_api.hostpaths import DEVICE_ROOT
+
+_MOST = 4096
+"""Bytes of an attribute, and directories of one device, that are looked at."""
+
+_DEPTH = 12
+
+
+@dataclass(frozen=True, kw_only=True)
+class Node:
+    """A device node that the kernel made for a device."""
+
+    path: str
+    """As the host names it."""
+    subsystem: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoNode(Exception):
+    """Why a node that the kernel names cannot be offered."""
+
+    why: str
+
+
+def attribute(directory: Path, name: str) -> str:
+    """A text attribute without white space at its ends, in printable characters; empty when it cannot be read."""
+    try:
+        with (directory / name).open("rb") as file:
+            text = file.read(_MOST).decode(errors="replace").strip()
+    except OSError:
+        return ""
+    return "".join(character if character.isprintable() else "?" for character in text)
+
+
+def target(directory: Path, link: str) -> str:
+    """The last part of where a link leads (`driver`, `subsystem`, `iommu_group`); empty when there is none."""
+    try:
+        return os.path.basename(os.readlink(directory / link))
+    except OSError:
+        return ""
+
+
+def nodes(host: HostView, directory: Path, *, stranger: Callable[[Path], bool]) -> tuple[list[Node], list[str]]:
+    """The nodes of a device and of what it has inside, and why others of its nodes are left out.
+
+    `stranger` tells a directory that is another device.
+    """
+    found, dropped = [], []
+    for inside in _inside(directory, stranger):
+        number, name = attribute(inside, "dev"), _uevent(inside).get("DEVNAME", "")
+        if not number or not name:
+            continue
+        subsystem = target(inside, "subsystem")
+        try:
+            refused = host.refusal_of(inside)
+            if refused is not None:
+                raise NoNode(why=refused)
+            found.append(Node(path=_checked(host, name, number, block=subsystem == "block"), subsystem=subsystem))
+        except NoNode as refusal:
+            dropped.append(f"{DEVICE_ROOT}/{name}: {refusal.why}")
+    return found, dropped
+
+
+def checked(host: HostView, name: str) -> str:
+    """The path of a node below /dev that may be offered; raises NoNode."""
+    path = f"{DEVICE_ROOT}/{name}"
+    if not path.isprintable() or ".." in name.split("/"):
+        raise NoNode(why="its name is none of a device node")
+    try:
+        seen = os.lstat(host.dev_root / name)
+    except OSError as error:
+        raise NoNode(why=f"cannot be looked at: {error.strerror}") from None
+    refusal = host.refusal(seen)
+    if refusal is not None:
+        raise NoNode(why=refusal)
+    return path
+
+
+def _checked(host: HostView, name: str, number: str, *, block: bool) -> str:
+    path = checked(host, name)
+    seen = os.lstat(host.dev_root / name)
+    if f"{os.major(seen.st_rdev)}:{os.minor(seen.st_rdev)}" != number or stat.S_ISBLK(seen.st_mode) != block:
+        raise NoNode(why=f"is not the device {number} that the kernel names")
+    return path
+
+
+def _inside(directory: Path, stranger: Callable[[Path], bool]) -> Iterator[Path]:
+    """The directory and all below it, links not followed."""
+    todo = [(directory, 0)]
+    for _ in range(_MOST):
+        if not todo:
+            return
+        inside, depth = todo.pop()
+        yield inside
+        try:
+            names = sorted(entry.name for entry in os.scandir(inside) if entry.is_dir(follow_symlinks=False))
+        except OSError:
+            continue
+        if depth < _DEPTH:
+            below = [inside / name for name in reversed(names)]
+            todo += [(child, depth + 1) for child in below if not stranger(child)]
+
+
+def _uevent(directory: Path) -> dict[str, str]:
+    try:
+        text = (directory / "uevent").read_text(errors="replace")
+    except OSError:
+        return {}
+    pairs = (line.partition("=") for line in text.splitlines())
+    return {key: value for key, _, value in pairs}

@@ -1,0 +1,117 @@
+"""An API server of one object over real HTTP, that misbehaves as a test asks."""
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+from aiohttp import web
+
+from device_plugin_api import group
+
+Fault = int | bytes | None
+"""A status; bytes in place of an answer, after which the connection is cut; None: not one byte."""
+
+_OBJECTS = f"/apis/{group.GROUP}/{group.VERSION}/{group.NODE_PLURAL}"
+
+
+class FaultyApiServer:
+    """Answers get, watch and a status patch. `faults` are used up one a request, by what it is: watch or patch."""
+
+    def __init__(self, name: str, spec: dict[str, Any]) -> None:
+        self.object: dict[str, Any] = {
+            "apiVersion": group.API_VERSION,
+            "kind": group.NODE_KIND,
+            "metadata": {"name": name, "uid": "uid-1", "resourceVersion": "1"},
+            "spec": spec,
+            "status": {},
+        }
+        self.faults: dict[str, deque[Fault]] = {"watch": deque(), "patch": deque()}
+        self.requests: list[str] = []
+        self.url = ""
+        self.there = True
+        self._events: set[asyncio.Queue[bytes]] = set()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Serve on a port of its own."""
+        app = web.Application()
+        app.router.add_get(_OBJECTS, self._watch)
+        app.router.add_patch(_OBJECTS + "/{name}/status", self._patch)
+        runner = web.AppRunner(app, shutdown_timeout=0.1)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        try:
+            yield
+        finally:
+            self.cut()
+            await runner.cleanup()
+
+    def say(self, line: bytes) -> None:
+        """Send this, whatever it is, on every watch."""
+        for queue in self._events:
+            queue.put_nowait(line)
+
+    def cut(self) -> None:
+        """End every watch."""
+        self.say(b"")
+
+    def change(self, change: Callable[[dict[str, Any]], None], event: str = "MODIFIED") -> None:
+        """Change the object and tell the watchers."""
+        change(self.object)
+        metadata = self.object["metadata"]
+        metadata["resourceVersion"] = str(int(metadata["resourceVersion"]) + 1)
+        self.say(self._event(event))
+
+    def _event(self, kind: str) -> bytes:
+        return json.dumps({"type": kind, "object": self.object}).encode() + b"\n"
+
+    async def _watch(self, request: web.Request) -> web.StreamResponse:
+        self.requests.append("watch")
+        refused = await self._fault("watch", request)
+        if refused is not None:
+            return refused
+        response = web.StreamResponse()
+        await response.prepare(request)
+        queue: asyncio.Queue[bytes] = asyncio.Queue()
+        if self.there:
+            queue.put_nowait(self._event("ADDED"))
+        self._events.add(queue)
+        try:
+            while line := await queue.get():
+                await response.write(line)
+        finally:
+            self._events.discard(queue)
+        return response
+
+    async def _patch(self, request: web.Request) -> web.StreamResponse:
+        self.requests.append("patch")
+        refused = await self._fault("patch", request)
+        if refused is not None:
+            return refused
+        if not self.there:
+            return self._status(404)
+        self.object["status"] = (await request.json())["status"]
+        self.change(lambda _: None)
+        return web.json_response(self.object)
+
+    async def _fault(self, kind: str, request: web.Request) -> web.StreamResponse | None:
+        if not self.faults[kind]:
+            return None
+        fault = self.faults[kind].popleft()
+        if isinstance(fault, int):
+            return self._status(fault)
+        assert request.transport is not None
+        if fault is not None:
+            with suppress(OSError):
+                request.transport.write(fault)
+        request.transport.close()
+        return web.Response()
+
+    def _status(self, code: int) -> web.Response:
+        body = {"apiVersion": "v1", "kind": "Status", "status": "Failure", "code": code, "message": f"scripted {code}"}
+        return web.json_response(body, status=code)

@@ -1,0 +1,122 @@
+"""Whatever the API server answers, the agent serves on, and reports again once that can be done."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import msgspec
+import pytest
+from lightkube import AsyncClient, KubeConfig
+from lightkube.config.models import Cluster, User
+
+from contract.agent_bench import Bench, resource, spec
+from contract.faulty_api_server import Fault, FaultyApiServer
+from device_plugin_agent.node_api import FIELD_MANAGER, NodeApi
+
+NAME = "cameras.node"
+
+HALF_AN_ANSWER = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{"type": "ADD'
+NO_HTTP = b"SSH-2.0-OpenSSH\r\n"
+A_LIST = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 4\r\n\r\n[1]\n"
+EMPTY_OBJECT = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 3\r\n\r\n{}\n"
+
+FAULTS: dict[str, Fault] = {
+    **{str(code): code for code in (400, 401, 403, 404, 409, 410, 413, 422, 429, 500, 503, 504)},
+    "half an answer": HALF_AN_ANSWER,
+    "no HTTP": NO_HTTP,
+    "a list": A_LIST,
+    "an empty object": EMPTY_OBJECT,
+    "nothing": None,
+}
+
+
+@asynccontextmanager
+async def through(server: FaultyApiServer) -> AsyncIterator[NodeApi]:
+    config = KubeConfig.from_one(cluster=Cluster(server=server.url), user=User(token="any"))
+    client = AsyncClient(config=config, field_manager=FIELD_MANAGER)
+    try:
+        yield NodeApi(client, NAME)
+    finally:
+        await client.close()
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[FaultyApiServer]:
+    made = FaultyApiServer(NAME, msgspec.to_builtins(spec()))
+    async with made.running():
+        yield made
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
+async def test_an_agent_that_is_answered_wrongly_asks_again(
+    bench: Bench, server: FaultyApiServer, fault: Fault
+) -> None:
+    bench.plug("video0")
+    server.faults["watch"].append(fault)
+    server.faults["patch"].append(fault)
+    async with through(server) as api, bench.agent(api):
+        await bench.offers(1, 1)
+        # 404 on a report says that the object is gone: it is reported anew when it is seen again.
+        await bench.until(lambda: server.requests.count("patch") >= 1)
+        if fault == 404:
+            server.change(lambda made: made["metadata"].update(uid="uid-2"), "ADDED")
+        await bench.until(lambda: server.object["status"].get("counts", {}).get("healthy") == 1)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"type": "MODIFIED", "object": {"metad',
+        b'{"type": "MODIFIED", "object": {"metad\n',
+        b"\n",
+        b"[]\n",
+        b"{}\n",
+        b"\xff\xfe\n",
+        b'{"type": "MODIFIED", "object": {}}\n',
+        b'{"type": "MODIFIED", "object": {"metadata": {}}}\n',
+        b'{"type": "MODIFIED", "object": {"metadata": {"resourceVersion": "9"}, "spec": 7}}\n',
+        b'{"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": "9"}}}\n',
+        b'{"type": "SHOUT", "object": {"metadata": {"resourceVersion": "9"}}}\n',
+        b'{"type": "ERROR", "object": {"kind": "Status", "code": 410, "message": "too old resource version"}}\n',
+        b'{"type": "ERROR", "object": null}\n',
+    ],
+)
+async def test_rubbish_in_the_middle_of_a_watch_costs_nothing(
+    bench: Bench, server: FaultyApiServer, line: bytes
+) -> None:
+    bench.plug("video0", "other0")
+    async with through(server) as api, bench.agent(api):
+        await bench.offers(1, 1)
+        await bench.until(lambda: server.requests.count("watch") == 1)
+        server.say(line)
+        server.cut()
+        newer = msgspec.to_builtins(spec(resource(include="/dev/other*"), revision="r2"))
+        server.change(lambda made: made.update(spec=newer))
+        await bench.until(lambda: server.object["status"].get("observedRevision") == "r2")
+        await bench.offers(1, 1)
+
+
+async def test_an_object_that_is_deleted_and_made_anew_is_followed(bench: Bench, server: FaultyApiServer) -> None:
+    bench.plug("video0")
+    async with through(server) as api, bench.agent(api):
+        await bench.until(lambda: server.object["status"].get("counts", {}).get("healthy") == 1)
+        server.there = False
+        server.change(lambda _: None, "DELETED")
+        bench.plug("video1")
+        await bench.offers(2, 2)
+        server.there = True
+        server.object["status"] = {}
+        server.change(lambda made: made["metadata"].update(uid="uid-2"), "ADDED")
+        await bench.until(lambda: server.object["status"].get("counts", {}).get("healthy") == 2)
+
+
+async def test_an_api_server_that_goes_silent_is_left_to_itself(bench: Bench, server: FaultyApiServer) -> None:
+    bench.plug("video0")
+    async with through(server) as api, bench.agent(api):
+        await bench.until(lambda: server.object["status"].get("counts", {}).get("healthy") == 1)
+        server.faults["watch"].extend([None] * 5)
+        server.faults["patch"].extend([None] * 2)
+        server.cut()
+        bench.plug("video1")
+        await bench.offers(2, 2)
+        await asyncio.wait_for(bench.until(lambda: server.object["status"]["counts"]["healthy"] == 2), 30)

@@ -1,0 +1,112 @@
+"""What a node may throw at an agent, and nothing comes of it."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from contract.agent_bench import CAMERA, Bench, spec
+from kubelet_double.pods import Pod
+
+
+async def test_a_kubelet_that_restarts_in_the_middle_of_allocations_has_everything_back(bench: Bench) -> None:
+    bench.plug("video0", "video1", "video2")
+    bench.api.put(spec())
+    async with bench.agent():
+        await bench.offers(3, 3)
+        for turn in range(10):
+            admitting = [
+                asyncio.create_task(bench.kubelet.admit(Pod(f"p{turn}-{number}"), "c", {CAMERA: 1}))
+                for number in range(2)
+            ]
+            await asyncio.sleep(0)
+            await bench.kubelet.restart()
+            await asyncio.gather(*admitting, return_exceptions=True)
+            for number in range(2):
+                bench.kubelet.delete_pod(Pod(f"p{turn}-{number}"))
+            await bench.offers(3, 3)
+    assert not bench.kubelet.violations
+
+
+async def test_a_kubelet_that_restarts_in_the_middle_of_registrations_ends_up_with_one(bench: Bench) -> None:
+    bench.plug("video0")
+    bench.api.put(spec())
+    async with bench.agent():
+        for turn in range(30):
+            await bench.kubelet.restart()
+            for _ in range(turn):  # a little later each time
+                await asyncio.sleep(0)
+        await bench.offers(1, 1)
+        assert len(list(bench.kubelet.directory.glob("dp-*.sock"))) == 1
+    assert not bench.kubelet.violations
+
+
+async def test_a_clock_that_is_set_back_changes_nothing_and_times_stay_readable(bench: Bench) -> None:
+    bench.plug("video0", "video1")
+    bench.api.put(spec())
+    async with bench.agent():
+        await bench.offers(2, 2)
+        bench.clock.set_wall(-86400.0)
+        bench.pull("video1")
+        await bench.offers(1, 2)
+        await bench.until(lambda: bench.states() == {"video0": "Works", "video1": "DeviceMissing"})
+        bench.plug("video1")
+        await bench.offers(2, 2)
+
+
+@pytest.mark.parametrize("target", ["/etc/passwd", "../../../../etc/passwd", "/proc/self/mem", "../state"])
+async def test_a_device_that_becomes_a_link_to_somewhere_else_is_missing(bench: Bench, target: str) -> None:
+    bench.plug("video0")
+    bench.api.put(spec())
+    async with bench.agent():
+        await bench.offers(1, 1)
+        bench.pull("video0")
+        (bench.dev / "video0").symlink_to(target)
+        await bench.offers(0, 1)
+        await bench.until(lambda: bench.states() == {"video0": "DeviceMissing"})
+
+
+@pytest.mark.parametrize("name", ["video 0", "video'$(reboot)'", "vidéo", "video" + "x" * 250, "video\n1", "video;0"])
+async def test_a_hostile_name_is_offered_under_a_plain_id_or_left_out(bench: Bench, name: str) -> None:
+    bench.plug("video0")
+    (bench.dev / name).hardlink_to(bench.dev / "video0")
+    bench.pull("video0")
+    bench.plug("video1")
+    bench.api.put(spec())
+    async with bench.agent():
+        await bench.kubelet.wait_for(lambda: bool(bench.kubelet.allocatable().get(CAMERA)))
+        await bench.until(lambda: "video1" in bench.states())
+        assert all(device.isprintable() and device.isascii() and len(device) <= 63 for device in bench.states())
+
+
+async def test_a_device_root_that_disappears_leaves_the_devices_missing_until_it_is_back(bench: Bench) -> None:
+    bench.plug("video0")
+    bench.api.put(spec())
+    async with bench.agent():
+        await bench.offers(1, 1)
+        aside = bench.dev.with_name("aside")
+        bench.dev.rename(aside)
+        await bench.offers(0, 1)
+        aside.rename(bench.dev)
+        await bench.offers(1, 1)
+
+
+async def test_nothing_is_left_open_after_many_changes(bench: Bench) -> None:
+    bench.plug("video0")
+    bench.api.put(spec())
+
+    def descriptors() -> int:
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    async with bench.agent():
+        await bench.offers(1, 1)
+        for turn in range(3):
+            bench.plug("video1")
+            await bench.offers(2, 2)
+            bench.pull("video1")
+            await bench.offers(1, 2)
+            await bench.kubelet.restart()
+            await bench.offers(1, 2)
+            if turn == 0:
+                before = descriptors()
+        assert descriptors() <= before

@@ -1,0 +1,17 @@
+"""Recorded machines, unpacked for an agent to look at: /sys as files, /dev with nodes of the recorded numbers."""
+
+import tarfile
+from pathlib import Path
+
+from device_plugin_agent.record import replay
+from device_plugin_agent.sources import HostView
+
+_MACHINES = Path(__file__).parent / "machines"
+
+
+def unpacked(machine: str, root: Path) -> HostView:
+    """A host that looks like the machine. Needs root, for device nodes."""
+    with tarfile.open(_MACHINES / f"{machine}.tar.xz") as archive:
+        archive.extractall(root, filter="tar")
+    replay(root)
+    return HostView(dev_root=root / "dev", sys_root=root / "sys")

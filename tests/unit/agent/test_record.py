@@ -1,0 +1,51 @@
+"""Recording a machine."""
+
+import os
+from pathlib import Path
+
+from device_plugin_agent.record import record, replay
+from device_plugin_agent.sources import HostView
+from device_plugin_agent.sources.pci import Pci
+from device_plugin_agent.sources.usb import Usb
+from device_plugin_api.resource import PciSource, UsbSource
+from recorded import unpacked
+
+
+def copied(host: HostView, into: Path, *, with_serials: bool = False) -> HostView:
+    into.mkdir()
+    record(host.sys_root, host.dev_root, into, with_serials=with_serials)
+    replay(into)
+    return HostView(dev_root=into / "dev", sys_root=into / "sys")
+
+
+def test_a_recorded_machine_offers_what_the_machine_offers(tmp_path: Path) -> None:
+    host = unpacked("sriov-igb-vfio-nvme-dri", tmp_path / "machine")
+    copy = copied(host, tmp_path / "copy")
+    for selector in (PciSource(drivers=("vfio-pci",)), PciSource(classes=("03",))):
+        assert Pci(selector, copy).discover() == Pci(selector, host).discover()
+
+
+def test_serial_numbers_stay_out_unless_asked_for(tmp_path: Path) -> None:
+    host = unpacked("sriov-igb-numa-usb", tmp_path / "machine")
+    spec = UsbSource(vendor_id="0403")
+    plain = Usb(spec, copied(host, tmp_path / "plain")).discover()
+    assert {device.attributes["serial"] for device in plain.candidates} == {"left-out"}
+    assert len({device.id for device in plain.candidates}) == 2
+    full = Usb(spec, copied(host, tmp_path / "full", with_serials=True)).discover()
+    assert full == Usb(spec, host).discover()
+
+
+def test_hardware_addresses_stay_out(tmp_path: Path) -> None:
+    host = unpacked("sriov-igb-numa-usb", tmp_path / "machine")
+    copied(host, tmp_path / "copy")
+    addresses = {path.read_text() for path in (tmp_path / "copy/sys").rglob("net/*/address")}
+    assert addresses == {"left-out\n"}
+
+
+def test_what_cannot_be_read_and_what_is_no_text_is_survived(tmp_path: Path) -> None:
+    host = unpacked("sriov-igb-numa-usb", tmp_path / "machine")
+    device = next((host.sys_root / "bus/usb/devices").iterdir()).resolve()
+    os.mkfifo(device / "pipe")
+    (device / "loop").symlink_to("loop")
+    (device / "binary").write_bytes(bytes(range(256)) * 100)
+    copied(host, tmp_path / "copy")
