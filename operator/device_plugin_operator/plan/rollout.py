@@ -37,7 +37,7 @@ class Step:
     """What a rollout does next."""
 
     update: Mapping[str, Trial | None]
-    """Nodes that get the revision now, and what to hold against it; None: nothing worked there before."""
+    """Nodes that get the revision now, and what to hold against it; None: nothing there can get worse."""
     settle: frozenset[str]
     """Nodes whose trial is over."""
     held: bool
@@ -56,8 +56,13 @@ def step(
     """The next step to the revision `wanted`, which offers these resources."""
     names = frozenset(resources)
     there = {node: found for node, found in sorted(nodes.items()) if not found.terminating}
-    old = {node: found for node, found in there.items() if found.revision != wanted}
-    tried = {node: found for node, found in there.items() if node not in old and found.trial is not None}
+    behind = {node: found for node, found in there.items() if found.revision != wanted}
+    # One that was changed by hand is put back, and one that never ran anything is new: both have nothing to wait for.
+    update: dict[str, Trial | None] = {
+        node: None for node, found in behind.items() if not found.revision or not found.observed_revision
+    }
+    old = {node: found for node, found in behind.items() if node not in update}
+    tried = {node: found for node, found in there.items() if node not in behind and found.trial is not None}
     worse = {node: why for node, found in tried.items() if (why := regression(found, agents[node], names))}
     passed = {node for node in tried.keys() - worse.keys() if _done(tried[node], agents[node])}
     stops = bool(worse) and settings.on_regression != CONTINUE
@@ -66,7 +71,7 @@ def step(
         passed |= worse.keys()
     if not old or settings.paused or stops:
         return Step(
-            update={},
+            update=update,
             settle=frozenset(passed),
             held=bool(old),
             regressions=tuple(worse.values()) if old and stops else (),
@@ -76,10 +81,10 @@ def step(
     under_way = len(tried.keys() - passed) + len(again)
     ready = [node for node in old if node not in down and node not in again and agents[node].ready]
     fresh = ready[: max(0, limit(settings.max_unavailable, len(there)) - under_way)]
-    update: dict[str, Trial | None] = {node: baseline(old[node]) for node in (*again, *fresh)}
+    update |= {node: baseline(old[node]) for node in (*again, *fresh)}
     if not under_way and old.keys() == down:
         # Nothing works there that could get worse; and what works is not risked for them.
-        update = dict.fromkeys(down)
+        update |= dict.fromkeys(down)
     return Step(update=update, settle=frozenset(passed), held=False, regressions=())
 
 
@@ -90,7 +95,7 @@ def limit(max_unavailable: int | str, nodes: int) -> int:
     return max(1, max_unavailable)
 
 
-def baseline(found: NodeObject) -> Trial | None:
+def baseline(found: NodeObject) -> Trial:
     """What works on that node now; in the middle of an earlier change, what worked before that."""
     if found.observed_revision != found.revision and found.trial is not None:
         return found.trial

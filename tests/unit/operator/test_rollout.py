@@ -129,6 +129,19 @@ def test_a_node_that_the_former_edit_made_worse_has_to_get_no_worse_still() -> N
     assert step(old("a"), worse).update == {"b": Trial(healthy={RESOURCE: ("video1",)})}
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param(old("a", revision=""), id="one that was changed by hand"),
+        pytest.param(old("a", observed_revision=""), id="one that never ran anything"),
+    ],
+)
+def test_nothing_is_held_from(other: NodeObject) -> None:
+    worse = tried("b", troubles=(trouble("video0"),))
+    assert step(other, old("c"), worse, settings=Rollout(paused=True)).update == {"a": None}
+    assert not step(other, settings=Rollout(paused=True)).held
+
+
 def test_nodes_where_nothing_works_come_last_and_risk_nothing() -> None:
     down = {"a": agent("a", ready=False, silent=True, reason="AgentMissing")}
     assert list(step(old("a"), old("b"), agents=down).update) == ["b"]
@@ -159,7 +172,7 @@ NODES = st.builds(
         "terminating": terminating,
     },
     REVISIONS,
-    st.sampled_from((OLD, "older", NEW)),
+    st.sampled_from((OLD, "older", NEW, "")),
     st.sampled_from((None, TRIAL, Trial())),
     st.lists(st.sampled_from(("video0", "video1")), unique=True),
     st.booleans(),
@@ -214,7 +227,7 @@ def test_the_budget_is_never_exceeded_and_nothing_else_is_touched(drawn: Any, se
     after = at_risk(carried_out(nodes, made), agents)
     assert after <= max(rollout.limit(settings.max_unavailable, len(staying)), at_risk(nodes, agents))
     if settings.paused:
-        assert not made.update
+        assert all(not nodes[name].revision or not nodes[name].observed_revision for name in made.update)
     if made.held:
         assert any(found.revision != NEW for found in nodes.values() if not found.terminating)
 
