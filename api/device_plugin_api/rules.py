@@ -344,6 +344,13 @@ RESOURCE = (
     ),
 )
 
+MAX_UNAVAILABLE = (
+    rule(
+        "type(self) == int ? self >= 1 && self <= 10000 : self.matches('^([1-9][0-9]?|100)%$')",
+        "must be a number of nodes of at least 1, or a percentage from 1% to 100%",
+    ),
+)
+
 PRIORITY_CLASS = (
     rule(f"self.matches('^{_DNS_SUBDOMAIN}$')", "must be the name of a PriorityClass, a lower-case DNS name"),
 )

@@ -16,6 +16,9 @@ def error(spec: ConfigSpec) -> str | None:
             return f"spec.resources[{index}].name {resource.name!r} is there twice"
         if not one_source(resource.source):
             return f"spec.resources[{index}].source must have exactly one member: {', '.join(SOURCES)}"
+    most = spec.rollout.max_unavailable
+    if isinstance(most, str) and not (most.endswith("%") and most[:-1].isdecimal()):
+        return f"spec.rollout.maxUnavailable must be a number of nodes or a percentage, not {most!r}"
     for index, cordon in enumerate(spec.cordoned_devices):
         if cordon.resource not in names:
             return f"spec.cordonedDevices[{index}].resource {cordon.resource!r} is none of this config's"
