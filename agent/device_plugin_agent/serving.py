@@ -49,6 +49,11 @@ def without_taken(discovery: Discovery, taken: Mapping[str, str]) -> Discovery:
     return _without(discovery, dropped, "not offered by an earlier resource")
 
 
+def without_held(discovery: Discovery, held: Mapping[str, str]) -> Discovery:
+    """Leave out devices that a container has by another name. `held`: ID → why."""
+    return _without(discovery, held, "not with a container by another name")
+
+
 def without_claimed(discovery: Discovery, withheld: Mapping[str, str]) -> Discovery:
     """Leave out devices that belong to another config of this node. `withheld`: ID → why."""
     left = _without(discovery, withheld, "not claimed by another config")
