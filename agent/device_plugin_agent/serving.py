@@ -60,6 +60,11 @@ def without_surplus(discovery: Discovery, replicas: int) -> Discovery:
     return _without(discovery, dict.fromkeys(surplus, why), "within the kubelet's limit")
 
 
+def without_held(discovery: Discovery, held: Mapping[str, str]) -> Discovery:
+    """Leave out devices that a container has by another name. `held`: ID → why."""
+    return _without(discovery, held, "not with a container by another name")
+
+
 def without_claimed(discovery: Discovery, withheld: Mapping[str, str]) -> Discovery:
     """Leave out devices that belong to another config of this node. `withheld`: ID → why."""
     left = _without(discovery, withheld, "not claimed by another config")

@@ -15,7 +15,7 @@ from device_plugin_operator.plan.agents import Agent
 from operator_fixture import NOW, RESOURCE, counts, node, trouble
 
 NEW, OLD = "new", "old"
-WORKS = (Offer(RESOURCE, counts(2), ("video0", "video1")),)
+WORKS = (Offer(RESOURCE, counts(2), healthy=("video0", "video1")),)
 TRIAL = Trial(healthy={RESOURCE: ("video0", "video1")})
 REFUSAL = Verdict(False, "no such thing", "")
 SETTINGS = Rollout(max_unavailable=1)
@@ -91,7 +91,7 @@ def test_a_regression_keeps_it_from_all_others(worse: NodeObject, lost: Agent | 
 @pytest.mark.parametrize(
     "fine",
     [
-        pytest.param(tried("a", offers=(Offer(RESOURCE, counts(1), ("video0",)),)), id="a smaller selection"),
+        pytest.param(tried("a", offers=(Offer(RESOURCE, counts(1), healthy=("video0",)),)), id="a smaller selection"),
         pytest.param(tried("a", troubles=(trouble("video7"),)), id="a device that did not work before"),
         pytest.param(tried("a", troubles=(trouble("video0", reason="NotSelected"),)), id="a device that drains"),
         pytest.param(
@@ -125,7 +125,9 @@ def test_a_new_edit_goes_first_to_the_nodes_that_the_former_one_disturbed() -> N
 
 
 def test_a_node_that_the_former_edit_made_worse_has_to_get_no_worse_still() -> None:
-    worse = old("b", trial=TRIAL, troubles=(trouble("video0"),), offers=(Offer(RESOURCE, counts(1, 1), ("video1",)),))
+    worse = old(
+        "b", trial=TRIAL, troubles=(trouble("video0"),), offers=(Offer(RESOURCE, counts(1, 1), healthy=("video1",)),)
+    )
     assert step(old("a"), worse).update == {"b": Trial(healthy={RESOURCE: ("video1",)})}
 
 
