@@ -281,6 +281,7 @@ class Supervisor:
         served.inventory.health = resource.health
         served.prober.replace(wanted.probes)
         served.plugin.resource = resource
+        served.plugin.changed.fire()
         with self._news(served):
             served.inventory.share(resource.sharing.replicas)
 
