@@ -1,26 +1,20 @@
 """From devices to what a container gets: nodes, environment, mounts, annotations. Pure."""
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from device_plugin_agent.health.tracker import Track
 from device_plugin_agent.inventory import Entry, Inventory
 from device_plugin_agent.slots import device_of
 from device_plugin_agent.sources import Candidate
+from device_plugin_api import hostpaths
 from device_plugin_api.names import env_prefix
 from device_plugin_api.node import DeviceState
 from device_plugin_api.resource import Allocation, Mount
-
-_VARIABLE = re.compile(r"\$\(([^)]*)\)")
+from device_plugin_api.templates import ATTRIBUTE, expand, used
 
 
 class Refused(Exception):
     """Devices that must not be handed out; the text tells which and why (R11)."""
-
-
-class UnknownVariable(ValueError):
-    """A template names a variable that does not exist."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,28 +61,41 @@ def pick(inventory: Inventory, slots: Sequence[str], most: int | None) -> list[E
     return [picked[device_id] for device_id in sorted(picked)]
 
 
+def verify(inventory: Inventory, slots: Iterable[str]) -> None:
+    """Raises Refused when a device of a container that is about to start does not work.
+
+    One that is only no longer handed out is as good as before for who has it.
+    """
+    for slot_id in slots:
+        entry = inventory.entries.get(device_of(slot_id))
+        if entry is None:
+            raise Refused(f"device {slot_id} is not one of this resource's")
+        seen = entry.worst or entry.track
+        if seen.state is not DeviceState.HEALTHY:
+            raise Refused(f"device {entry.device.id} is {seen.state.value}: {seen.message or seen.reason}")
+
+
 def grant(resource_name: str, allocation: Allocation, entries: Sequence[Entry]) -> Grant:
-    """What a container that was given these devices gets. Raises UnknownVariable for a bad template."""
+    """What a container that was given these devices gets. Raises Refused for a path that cannot be."""
     prefix = env_prefix(resource_name)
+    devices = [entry.device for entry in entries]
     nodes: list[DeviceNode] = []
     paths: list[str] = []
-    for index, entry in enumerate(entries):
-        for number, host_path in enumerate(entry.device.nodes):
-            container_path = host_path if number else entry.device.path
-            if allocation.container_path is not None and not number:
-                container_path = expand(allocation.container_path, {"INDEX": str(index), "DEVICE_ID": entry.device.id})
+    for index, device in enumerate(devices):
+        for number, host_path in enumerate(device.nodes):
+            container_path = host_path if number else _container_path(allocation, device, index)
             if not number:
                 paths.append(container_path)
             nodes.append(
                 DeviceNode(host_path=host_path, container_path=container_path, permissions=allocation.permissions)
             )
-    shared = {host_path: None for entry in entries for host_path in entry.device.shared_nodes}
+    shared = {host_path: None for device in devices for host_path in device.shared_nodes}
     nodes += [
         DeviceNode(host_path=host_path, container_path=host_path, permissions=allocation.permissions)
         for host_path in shared
     ]
-    ids = [entry.device.id for entry in entries]
-    variables = {
+    ids = [device.id for device in devices]
+    variables = _of_all(devices) | {
         "DEVICE_ID": ids[0],
         "DEVICE_IDS": ",".join(ids),
         "DEVICE_PATH": paths[0] if paths else "",
@@ -99,24 +106,54 @@ def grant(resource_name: str, allocation: Allocation, entries: Sequence[Entry]) 
         env[f"{prefix}_PATH"] = variables["DEVICE_PATHS"]
     env |= {variable.name: expand(variable.value, variables) for variable in allocation.env}
     annotations = {key: expand(value, variables) for key, value in allocation.annotations.items()}
-    return Grant(env=env, nodes=tuple(nodes), mounts=allocation.mounts, annotations=annotations)
+    mounts = tuple(each for mount in allocation.mounts for each in _mounts(mount, devices))
+    return Grant(env=env, nodes=tuple(nodes), mounts=mounts, annotations=annotations)
 
 
-def check(allocation: Allocation) -> None:
-    """Raises UnknownVariable when a template cannot be expanded, whatever the devices."""
-    device = Candidate(id="id", path="/dev/a", nodes=("/dev/a",))
-    sample = Entry(device=device, track=Track(state=DeviceState.HEALTHY, reason="", since=0))
-    grant("example.com/sample", allocation, [sample])
+def _of_all(devices: Sequence[Candidate]) -> dict[str, str]:
+    """The variables that are several devices' joined by commas."""
+    each = [_of_one(device, index) for index, device in enumerate(devices)]
+    return {name: ",".join(one.get(name, "") for one in each) for one in each for name in one}
 
 
-def expand(template: str, variables: Mapping[str, str]) -> str:
-    """Replace every `$(NAME)`; raises UnknownVariable."""
+def _of_one(device: Candidate, index: int) -> dict[str, str]:
+    attributes = {f"{ATTRIBUTE}{key}": value for key, value in device.attributes.items()}
+    return {"INDEX": str(index), "DEVICE_ID": device.id, **attributes}
 
-    def value(match: re.Match[str]) -> str:
-        try:
-            return variables[match[1]]
-        except KeyError:
-            known = ", ".join(f"$({name})" for name in variables)
-            raise UnknownVariable(f"unknown variable {match[0]}; known are {known}") from None
 
-    return _VARIABLE.sub(value, template)
+def _container_path(allocation: Allocation, device: Candidate, index: int) -> str:
+    if allocation.container_path is None:
+        return device.path
+    path = _path("containerPath", allocation.container_path, device, index)
+    return _checked("containerPath", path, hostpaths.device_path_error(path))
+
+
+def _mounts(mount: Mount, devices: Sequence[Candidate]) -> Iterator[Mount]:
+    """One mount, or one for each device where it differs by device."""
+    if not used(mount.host_path + mount.container_path):
+        yield mount
+        return
+    for index, device in enumerate(devices):
+        host = _path("mounts.hostPath", mount.host_path, device, index)
+        inside = _path("mounts.containerPath", mount.container_path, device, index)
+        yield Mount(
+            host_path=_checked("mounts.hostPath", host, hostpaths.mount_error(host, read_only=mount.read_only)),
+            container_path=_checked("mounts.containerPath", inside, hostpaths.container_path_error(inside)),
+            read_only=mount.read_only,
+        )
+
+
+def _path(field: str, template: str, device: Candidate, index: int) -> str:
+    """A path for a device. What the hardware says of itself may be anything, so it is one part of a path or refused."""
+    variables = _of_one(device, index)
+    for name in used(template):
+        value = variables.get(name, "")
+        if value in ("", ".", "..") or "/" in value:
+            raise Refused(f"allocation.{field} needs $({name}), and for device {device.id} that is {value!r}")
+    return expand(template, variables)
+
+
+def _checked(field: str, path: str, wrong: str | None) -> str:
+    if wrong is not None:
+        raise Refused(f"allocation.{field} comes out as {path!r}, which {wrong}")
+    return path

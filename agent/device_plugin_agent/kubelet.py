@@ -161,7 +161,7 @@ class Registration:
         try:
             endpoint = await self._serve()
             asked = self._clock.monotonic()
-            stream = self._plugin.streams.expect()
+            stream = self._plugin.streams.expect(self._plugin.options)
             await self._unless_replaced(identity, self._register(endpoint))
             async with asyncio.timeout(_STREAM_DEADLINE):
                 await self._unless_replaced(identity, stream.opened.wait())

@@ -23,9 +23,11 @@ _log = logging.getLogger(__name__)
 
 
 class Stream:
-    """The one ListAndWatch stream that belongs to a registration."""
+    """The one ListAndWatch stream that belongs to a registration, or a checker's."""
 
-    def __init__(self) -> None:
+    def __init__(self, options: api.DevicePluginOptions | None = None) -> None:
+        self.options = options
+        """What the kubelet was told at its registration."""
         self.opened = asyncio.Event()
         self.closed = asyncio.Event()
 
@@ -36,9 +38,9 @@ class Streams:
     def __init__(self) -> None:
         self._expected: Stream | None = None
 
-    def expect(self) -> Stream:
+    def expect(self, options: api.DevicePluginOptions) -> Stream:
         """Call before Register: the next stream to open is the kubelet's."""
-        self._expected = Stream()
+        self._expected = Stream(options)
         return self._expected
 
     def open(self) -> Stream:
@@ -69,6 +71,14 @@ class DevicePlugin(rpc.DevicePluginServicer):
         self._metrics = metrics
         self._handed_out = handed_out
 
+    @property
+    def options(self) -> api.DevicePluginOptions:
+        """What the kubelet has to know at a registration, and learns at no other time."""
+        return api.DevicePluginOptions(
+            pre_start_required=self.resource.allocation.pre_start.verify_healthy,
+            get_preferred_allocation_available=True,
+        )
+
     def leave(self) -> None:
         """End the kubelet's stream once it has carried an empty list."""
         self.leaving = True
@@ -77,13 +87,13 @@ class DevicePlugin(rpc.DevicePluginServicer):
     async def GetDevicePluginOptions(  # noqa: N802  (the kubelet's name)
         self, request: api.Empty, context: "grpc.aio.ServicerContext[api.Empty, api.DevicePluginOptions]"
     ) -> api.DevicePluginOptions:
-        """Tell that a preferred allocation can be asked for."""
-        return api.DevicePluginOptions(get_preferred_allocation_available=True)
+        """Tell which of the optional calls are wanted."""
+        return self.options
 
     async def ListAndWatch(  # noqa: N802
         self, request: api.Empty, context: "grpc.aio.ServicerContext[api.Empty, api.ListAndWatchResponse]"
     ) -> AsyncIterator[api.ListAndWatchResponse]:
-        """The whole list at once, and again after each change."""
+        """The whole list at once, and again after each change, until the kubelet has to ask for other options."""
         stream = self.streams.open()
         try:
             told: api.ListAndWatchResponse | None = None
@@ -96,6 +106,8 @@ class DevicePlugin(rpc.DevicePluginServicer):
                     await asyncio.sleep(LIST_INTERVAL)
                 if self.leaving and not response.devices:
                     return  # the end of the stream carries what was sent before; breaking it off might not
+                if stream.options not in (None, self.options):
+                    return  # only a new registration tells them
                 await self.changed.after(seen)
         finally:
             stream.closed.set()
@@ -128,7 +140,7 @@ class DevicePlugin(rpc.DevicePluginServicer):
         with self._metrics.allocate.labels(self.resource.name).time():
             try:
                 response = self._answer(request)
-            except (allocation.Refused, allocation.UnknownVariable) as error:
+            except allocation.Refused as error:
                 self._metrics.refusals.labels(self.resource.name).inc()
                 _log.warning("Refused an allocation", extra={"resource": self.resource.name, "err": str(error)})
                 await context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
@@ -152,7 +164,12 @@ class DevicePlugin(rpc.DevicePluginServicer):
         request: api.PreStartContainerRequest,
         context: "grpc.aio.ServicerContext[api.PreStartContainerRequest, api.PreStartContainerResponse]",
     ) -> api.PreStartContainerResponse:
-        """Nothing to do: the options do not ask for this call."""
+        """Refuse the start of a container whose devices do not work."""
+        try:
+            allocation.verify(self.inventory, request.devices_ids)
+        except allocation.Refused as error:
+            _log.warning("Refused a start", extra={"resource": self.resource.name, "err": str(error)})
+            await context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
         return api.PreStartContainerResponse()
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from device_plugin_agent import allocation
 from device_plugin_agent.clock import Clock
 from device_plugin_agent.health.probes import Polled, polled
 from device_plugin_agent.sources import Discovery, HostView, Source, source_for
@@ -34,7 +33,6 @@ def prepare(resource: Resource, host: HostView, clock: Clock) -> Prepared:
     if wrong:
         raise Rejected(f"{resource.name}: {wrong}")
     try:
-        allocation.check(resource.allocation)
         return Prepared(resource, source_for(resource, host, clock), polled(resource.health, host, clock))
     except ValueError as error:
         raise Rejected(f"{resource.name}: {error}") from None

@@ -286,6 +286,7 @@ class Supervisor:
         served.inventory.health = resource.health
         served.prober.replace(wanted.probes)
         served.plugin.resource = resource
+        served.plugin.changed.fire()
         with self._news(served):
             served.inventory.share(resource.sharing.replicas)
 
@@ -374,12 +375,11 @@ class Supervisor:
         return frozenset((name, device) for name, served in self._served.items() for device in served.inventory.entries)
 
     def _in_use(self) -> frozenset[Named]:
-        monotonic = self._clock.monotonic()
         return frozenset(
             (name, device)
             for name, served in self._served.items()
             for device, entry in served.inventory.entries.items()
-            if entry.used(monotonic)
+            if entry.taken
         )
 
     @contextmanager

@@ -155,7 +155,8 @@ class EnvVar(Struct, rename="camel", frozen=True, kw_only=True):
     value: Annotated[
         str,
         doc(
-            "Its value; may use $(DEVICE_ID), $(DEVICE_IDS), $(DEVICE_PATH) and $(DEVICE_PATHS).",
+            "Its value. $(DEVICE_ID) and $(DEVICE_PATH) are the first device's; $(DEVICE_IDS), $(DEVICE_PATHS), "
+            "$(INDEX) and $(attributes.<name>) those of all, joined by commas.",
             max_length=1024,
             rules=rules.TEMPLATE,
         ),
@@ -165,9 +166,25 @@ class EnvVar(Struct, rename="camel", frozen=True, kw_only=True):
 class Mount(Struct, rename="camel", frozen=True, kw_only=True):
     """One host path that the user's container sees."""
 
-    host_path: Annotated[str, doc("Path on the node.", max_length=256, rules=rules.HOST_MOUNT_PATH)]
+    host_path: Annotated[
+        str,
+        doc(
+            "Path on the node. With $(DEVICE_ID), $(INDEX) or $(attributes.<name>) here or in containerPath there is "
+            "one mount for each device.",
+            max_length=256,
+            rules=rules.HOST_MOUNT_PATH,
+        ),
+    ]
     container_path: Annotated[str, doc("Path in the container.", max_length=256, rules=rules.CONTAINER_MOUNT_PATH)]
     read_only: Annotated[bool, doc("Whether the container may only read.")] = True
+
+
+class PreStart(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=True):
+    """What happens before each start of a container, restarts included."""
+
+    verify_healthy: Annotated[
+        bool, doc("A container does not start while a device of it does not work; the kubelet tries again.")
+    ] = False
 
 
 class Allocation(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=True):
@@ -191,7 +208,8 @@ class Allocation(Struct, rename="camel", frozen=True, kw_only=True, omit_default
             str,
             doc(
                 "Where a device node appears in the container; the host's path when absent. "
-                "$(INDEX) counts the container's devices of this resource from 0.",
+                "$(INDEX) counts the container's devices of this resource from 0. $(DEVICE_ID) and "
+                "$(attributes.<name>) can be used too.",
                 max_length=256,
                 rules=rules.CONTAINER_DEVICE_PATH,
             ),
@@ -221,6 +239,7 @@ class Allocation(Struct, rename="camel", frozen=True, kw_only=True, omit_default
             openapi=ATOMIC_MAP,
         ),
     ] = {}
+    pre_start: Annotated[PreStart, doc("Before a container starts.")] = field(default_factory=PreStart)
 
 
 class Probe(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=True):

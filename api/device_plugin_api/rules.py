@@ -1,14 +1,11 @@
 """The CEL rules of both kinds: what the API server refuses, and what it then says."""
 
-from device_plugin_api import hostpaths, patterns
+from device_plugin_api import hostpaths, patterns, templates
 from device_plugin_api.names import MAX_CONFIG_NAME
 from device_plugin_api.schema import rule
 
 MAX_SLOTS = 32768
 """Of one resource on one node: a list of so many, each with the longest ID, stays below the kubelet's 4 MiB."""
-
-TEMPLATE_VARIABLES = ("DEVICE_ID", "DEVICE_IDS", "DEVICE_PATH", "DEVICE_PATHS")
-"""What `$(…)` may name in the value of a variable or an annotation."""
 
 
 def _cel_strings(values: tuple[str, ...]) -> str:
@@ -117,13 +114,15 @@ PCI_SOURCE = (
 
 SUBSYSTEM = (rule("self.matches('^[A-Za-z0-9_.-]+$')", "must be letters, digits, '_', '.' and '-'"),)
 
-TEMPLATE = (
-    rule(
-        _only_variables(*TEMPLATE_VARIABLES),
-        "has an unknown variable or an unclosed $(; known are "
-        + ", ".join(f"$({name})" for name in TEMPLATE_VARIABLES),
-    ),
-)
+_ATTRIBUTE = f"{templates.ATTRIBUTE[:-1]}[.][A-Za-z][A-Za-z0-9]*"
+
+
+def _template(names: tuple[str, ...]) -> dict[str, str]:
+    known = ", ".join(f"$({name})" for name in (*names, f"{templates.ATTRIBUTE}<name>"))
+    return rule(_only_variables(*names, _ATTRIBUTE), f"has an unknown variable or an unclosed $(; known are {known}")
+
+
+TEMPLATE = (_template(templates.IN_VALUES),)
 
 CONTAINER_DEVICE_PATH = (
     rule(
@@ -134,10 +133,7 @@ CONTAINER_DEVICE_PATH = (
         "self.contains('$(INDEX)') || self.contains('$(DEVICE_ID)')",
         "must contain $(INDEX) or $(DEVICE_ID), or a container's second device would land on the first",
     ),
-    rule(
-        _only_variables("INDEX", "DEVICE_ID"),
-        "may only use the variables $(INDEX) and $(DEVICE_ID)",
-    ),
+    _template(templates.IN_PATHS),
 )
 
 ENV_NAME = (
@@ -154,9 +150,10 @@ ENV_NAME = (
 CONTAINER_MOUNT_PATH = (
     rule(f"self.{_CLEAN} && !self.{_NO_DOTS}", "must be an absolute path without '.', '..' or empty parts"),
     rule(
-        "!" + _within("self", ("/dev", "/proc", "/sys")),
+        "!" + _within("self", hostpaths.RUNTIME_ROOTS),
         "must not be in /dev, /proc or /sys, which the container runtime fills",
     ),
+    _template(templates.IN_PATHS),
 )
 
 HOST_MOUNT_PATH = (
@@ -165,12 +162,18 @@ HOST_MOUNT_PATH = (
         _within("self", hostpaths.READ_ONLY_MOUNTS),
         f"must be in one of {', '.join(hostpaths.READ_ONLY_MOUNTS)}",
     ),
+    _template(templates.IN_PATHS),
 )
 
 MOUNT = (
     rule(
         f"self.readOnly || {_within('self.hostPath', hostpaths.WRITABLE_MOUNTS)}",
         f"readOnly: false is allowed only in {', '.join(hostpaths.WRITABLE_MOUNTS)}",
+    ),
+    rule(
+        "!(self.hostPath + self.containerPath).contains('$(') || self.containerPath.contains('$(INDEX)') || "
+        "self.containerPath.contains('$(DEVICE_ID)')",
+        "containerPath must contain $(INDEX) or $(DEVICE_ID) when the mount differs by device",
     ),
 )
 

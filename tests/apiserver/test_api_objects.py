@@ -185,7 +185,8 @@ ALLOCATION = f"{FIRST}.allocation"
 PATH = f"{ALLOCATION}.containerPath"
 ENV = f"{ALLOCATION}.env[0]"
 MOUNT = f"{ALLOCATION}.mounts[0]"
-KNOWN = "known are $(DEVICE_ID), $(DEVICE_IDS), $(DEVICE_PATH), $(DEVICE_PATHS)"
+KNOWN = "known are $(DEVICE_ID), $(DEVICE_IDS), $(DEVICE_PATH), $(DEVICE_PATHS), $(INDEX), $(attributes.<name>)"
+KNOWN_IN_PATHS = "known are $(DEVICE_ID), $(INDEX), $(attributes.<name>)"
 
 BAD_SHARING = [
     bad("a device shared by nobody", of(sharing={"replicas": 0}), f"{FIRST}.sharing.replicas", "or equal to 1"),
@@ -209,9 +210,14 @@ BAD_ALLOCATIONS = [
         "a container path by another variable",
         allocating(containerPath="/dev/$(INDEX)$(DEVICE_PATH)"),
         PATH,
-        "may only use the variables $(INDEX) and $(DEVICE_ID)",
+        KNOWN_IN_PATHS,
     ),
-    bad("a container path with an unclosed variable", allocating(containerPath="/dev/$(INDEX)$(INDEX"), PATH, "only"),
+    bad(
+        "a container path with an unclosed variable",
+        allocating(containerPath="/dev/$(INDEX)$(INDEX"),
+        PATH,
+        KNOWN_IN_PATHS,
+    ),
     bad("a container path over 256", allocating(containerPath="/dev/$(INDEX)" + "a" * 244), PATH, "than 256"),
     bad("a variable that starts with a digit", env("1ST"), f"{ENV}.name", "not starting with a digit"),
     bad("a variable with a dash", env("MY-CAMERA"), f"{ENV}.name", "must be letters, digits and '_'"),
@@ -221,7 +227,8 @@ BAD_ALLOCATIONS = [
     bad("another PATH", env("PATH"), f"{ENV}.name", "must not steer how programs are loaded"),
     bad("another ENV", env("BASH_ENV"), f"{ENV}.name", "must not steer how programs are loaded"),
     bad("a value with an unknown variable", env("A", "$(DEVICE)"), f"{ENV}.value", KNOWN),
-    bad("a value with INDEX", env("A", "$(INDEX)"), f"{ENV}.value", KNOWN),
+    bad("a value with an attribute of no name", env("A", "$(attributes.)"), f"{ENV}.value", KNOWN),
+    bad("a value with an attribute of a bad name", env("A", "$(attributes.a/b)"), f"{ENV}.value", KNOWN),
     bad("an unknown variable behind a dollar", env("A", "$$(NODE)"), f"{ENV}.value", KNOWN),
     bad("an unknown variable behind a known one", env("A", "$(DEVICE_ID)$(NODE)"), f"{ENV}.value", KNOWN),
     bad("an unclosed variable", env("A", "$(DEVICE_ID"), f"{ENV}.value", "unclosed $("),
@@ -250,6 +257,10 @@ BAD_ALLOCATIONS = [
     bad("a mount onto /dev", mount(container_path="/dev/a"), f"{MOUNT}.containerPath", "not be in /dev, /proc or /sys"),
     bad("a mount onto /proc", mount(container_path="/proc"), f"{MOUNT}.containerPath", "not be in /dev, /proc or /sys"),
     bad("a mount onto /sys", mount(container_path="/sys/a"), f"{MOUNT}.containerPath", "not be in /dev, /proc or /sys"),
+    bad("a mount of all devices", mount("/srv/$(DEVICE_IDS)"), f"{MOUNT}.hostPath", KNOWN_IN_PATHS),
+    bad("a mount onto a path", mount("/srv", "/a/$(DEVICE_PATH)"), f"{MOUNT}.containerPath", KNOWN_IN_PATHS),
+    bad("mounts of all devices onto one path", mount("/srv/$(DEVICE_ID)", "/a"), MOUNT, "when the mount differs"),
+    bad("mounts told apart by an attribute", mount("/srv", "/a/$(attributes.a)"), MOUNT, "when the mount differs"),
     bad("a mount onto the root", mount(container_path="/"), f"{MOUNT}.containerPath", "must be an absolute path"),
     bad("a mount onto ..", mount(container_path="/a/../b"), f"{MOUNT}.containerPath", "must be an absolute path"),
     bad(
@@ -608,7 +619,11 @@ GOOD_OBJECTS = [
     good("write only", allocating(permissions="w")),
     good("a container path by index", allocating(containerPath="/dev/camera$(INDEX)")),
     good("a container path by ID", allocating(containerPath="/dev/by-id/$(DEVICE_ID)")),
-    good("every variable", env("A", "$(DEVICE_ID),$(DEVICE_IDS),$(DEVICE_PATH),$(DEVICE_PATHS)")),
+    good("every variable", env("A", "$(DEVICE_ID),$(DEVICE_IDS),$(DEVICE_PATH),$(DEVICE_PATHS),$(INDEX)")),
+    good("an attribute", env("A", "$(attributes.serial)")),
+    good("a container path by an attribute", allocating(containerPath="/dev/$(attributes.port)/$(INDEX)")),
+    good("a mount for each device", mount("/srv/$(attributes.serial)", "/calibration/$(DEVICE_ID)")),
+    good("a look before each start", allocating(preStart={"verifyHealthy": True})),
     good("dollars that are no variables", env("A", "$HOME costs 5$, $$ or $$$(DEVICE_ID)$")),
     good("a value of several lines", env("A", "1\n2 $(DEVICE_ID)\n")),
     good("an empty value", env("_", "")),

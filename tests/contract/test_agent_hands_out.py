@@ -11,8 +11,8 @@ from device_plugin_agent.inventory import ALLOCATION_GRACE
 from device_plugin_agent.kubelet_api import deviceplugin_pb2 as api
 from device_plugin_agent.kubelet_api import deviceplugin_pb2_grpc as rpc
 from device_plugin_api.config import SlotCounts
-from device_plugin_api.resource import Allocation, Sharing
-from kubelet_double.manager import AdmissionError
+from device_plugin_api.resource import Allocation, EnvVar, Health, PreStart, Sharing
+from kubelet_double.manager import AdmissionError, StartError
 from kubelet_double.pods import Pod
 
 
@@ -129,3 +129,52 @@ async def test_one_id_that_is_not_to_be_had_refuses_the_whole_request(bench: Ben
                 await stub.Allocate(asking(["video0"], [bad]))
     assert refused.value.code() is grpc.StatusCode.FAILED_PRECONDITION
     assert bad in str(refused.value.details())
+
+
+async def test_a_container_is_not_started_on_a_device_that_died_and_is_when_it_is_back(bench: Bench) -> None:
+    bench.plug("video0")
+    settings = Allocation(pre_start=PreStart(verify_healthy=True))
+    bench.api.put(spec(resource(allocation=settings, health=Health(success_threshold=1))))
+    pod = Pod("p")
+    async with bench.agent():
+        await bench.offers(1, 1)
+        await bench.kubelet.admit(pod, "c", {CAMERA: 1})
+        await bench.kubelet.start_container(pod, "c")
+        bench.pull("video0")
+        await bench.offers(0, 1)
+        with pytest.raises(StartError, match=r"device video0 is Unhealthy: .*video0"):
+            await bench.kubelet.start_container(pod, "c")
+        bench.plug("video0")
+        await bench.offers(1, 1)
+        await bench.kubelet.start_container(pod, "c")
+
+
+async def test_asking_for_the_look_before_a_start_registers_again_and_nothing_else_does(bench: Bench) -> None:
+    bench.plug("video0")
+    bench.api.put(spec())
+    async with bench.agent():
+        await bench.offers(1, 1)
+        bench.api.put(spec(resource(allocation=Allocation(permissions="r")), revision="r2"))
+        await bench.until(lambda: bench.api.reported().observed_revision == "r2")
+        assert len(bench.kubelet.registrations) == 1
+        bench.api.put(spec(resource(allocation=Allocation(pre_start=PreStart(verify_healthy=True))), revision="r3"))
+        await bench.until(lambda: len(bench.kubelet.registrations) == 2)
+        await bench.offers(1, 1)
+        pod = Pod("p")
+        await bench.kubelet.admit(pod, "c", {CAMERA: 1})
+        await bench.kubelet.start_container(pod, "c")
+        assert "PreStartContainer" in [call.method for call in bench.kubelet.calls]
+    assert bench.kubelet.violations == []
+
+
+async def test_an_unknown_attribute_is_rejected_with_the_field_and_the_good_configuration_goes_on(bench: Bench) -> None:
+    bench.plug("video0")
+    bench.api.put(spec())
+    async with bench.agent():
+        await bench.offers(1, 1)
+        settings = Allocation(env=(EnvVar(name="A", value="$(attributes.serial)"),))
+        bench.api.put(spec(resource(allocation=settings), revision="r2"))
+        await bench.until(lambda: any(each.reason == "ConfigRejected" for each in bench.api.reported().conditions))
+        message = next(each.message for each in bench.api.reported().conditions if each.reason == "ConfigRejected")
+    assert "allocation.env[A]: unknown variable $(attributes.serial); known are " in message
+    assert "$(attributes.device)" in message

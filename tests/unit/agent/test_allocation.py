@@ -1,11 +1,16 @@
 """What a container gets."""
 
-import pytest
+from dataclasses import replace
 
-from device_plugin_agent.allocation import Refused, UnknownVariable, check, expand, grant, pick
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from device_plugin_agent.allocation import Refused, grant, pick, verify
 from device_plugin_agent.health.tracker import Track
 from device_plugin_agent.inventory import Entry, Inventory
 from device_plugin_agent.sources import Candidate, Discovery
+from device_plugin_api import hostpaths
 from device_plugin_api.node import DeviceState
 from device_plugin_api.resource import Allocation, EnvVar, Health, Mount
 
@@ -73,13 +78,62 @@ def test_a_link_appears_in_the_container_under_its_own_name() -> None:
     assert (node.host_path, node.container_path) == ("/dev/ttyUSB0", "/dev/serial/by-id/usb")
 
 
-def test_an_unknown_variable_is_refused_and_the_known_ones_named() -> None:
-    with pytest.raises(UnknownVariable, match=r"unknown variable \$\(TYPO\); known are .*\$\(DEVICE_ID\)"):
-        check(Allocation(env=(EnvVar(name="A", value="$(TYPO)"),)))
+def with_attributes(name: str, **attributes: str) -> Entry:
+    device = replace(candidate(name), attributes=attributes)
+    return Entry(device=device, track=Track(state=DeviceState.HEALTHY, reason="Works", since=0))
 
 
-def test_a_dollar_without_parentheses_is_text() -> None:
-    assert expand("$5 $$ $(A)", {"A": "b"}) == "$5 $$ b"
+def test_what_all_devices_have_is_joined_by_commas() -> None:
+    value = "$(INDEX) $(attributes.serial) $(attributes.model)"
+    settings = Allocation(env=(EnvVar(name="A", value=value),), annotations={"b": "$(attributes.serial)"})
+    granted = grant(
+        "a.com/b", settings, [with_attributes("x", serial="1"), with_attributes("y", serial="2", model="m")]
+    )
+    assert granted.env["A"] == "0,1 1,2 ,m"
+    assert granted.annotations == {"b": "1,2"}
+
+
+def test_a_mount_that_differs_by_device_is_made_for_each() -> None:
+    calibration = Mount(host_path="/srv/cal/$(attributes.serial)", container_path="/cal/$(INDEX)", read_only=False)
+    settings = Allocation(mounts=(calibration, Mount(host_path="/opt/lib", container_path="/lib/camera")))
+    granted = grant("a.com/b", settings, [with_attributes("x", serial="1"), with_attributes("y", serial="2")])
+    assert [(mount.host_path, mount.container_path, mount.read_only) for mount in granted.mounts] == [
+        ("/srv/cal/1", "/cal/0", False),
+        ("/srv/cal/2", "/cal/1", False),
+        ("/opt/lib", "/lib/camera", True),
+    ]
+
+
+def test_a_container_path_may_name_an_attribute() -> None:
+    settings = Allocation(container_path="/dev/$(attributes.serial)-$(DEVICE_ID)")
+    (node,) = grant("a.com/b", settings, [with_attributes("x", serial="7")]).nodes
+    assert node.container_path == "/dev/7-x"
+
+
+@pytest.mark.parametrize("serial", ["", ".", "..", "../../etc", "/etc", "a/b", "a\n", "\x00"])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        Allocation(container_path="/dev/$(INDEX)/$(attributes.serial)"),
+        Allocation(mounts=(Mount(host_path="/srv/$(attributes.serial)", container_path="/x/$(INDEX)"),)),
+        Allocation(mounts=(Mount(host_path="/srv", container_path="/x/$(INDEX)/$(attributes.serial)"),)),
+    ],
+)
+def test_what_the_hardware_says_of_itself_leads_nowhere_else(settings: Allocation, serial: str) -> None:
+    with pytest.raises(Refused, match=r"allocation\.(containerPath|mounts)"):
+        grant("a.com/b", settings, [with_attributes("x", serial=serial)])
+
+
+@given(st.text(max_size=20), st.sampled_from(["/srv/$(attributes.serial)", "/srv/a$(attributes.serial)/b"]))
+def test_an_expanded_mount_stays_where_mounts_are_allowed(serial: str, host_path: str) -> None:
+    settings = Allocation(mounts=(Mount(host_path=host_path, container_path="/x/$(INDEX)$(attributes.serial)"),))
+    try:
+        granted = grant("a.com/b", settings, [with_attributes("x", serial=serial)])
+    except Refused:
+        return
+    for mount in granted.mounts:
+        assert hostpaths.mount_error(mount.host_path, read_only=True) is None
+        assert hostpaths.container_path_error(mount.container_path) is None
 
 
 @pytest.mark.parametrize(
@@ -118,3 +172,16 @@ def test_more_slots_than_one_container_may_have_are_refused() -> None:
     assert len(pick(shared, ["a::0", "a::1"], 2)) == 1
     with pytest.raises(Refused, match=r"a container asks for 3, and sharing\.maxPerContainer is 2"):
         pick(shared, ["a::0", "a::1", "a::2"], 2)
+
+
+@pytest.mark.parametrize(("slot", "message"), [("sick", "device sick is Unhealthy"), ("ghost", "ghost is not one of")])
+def test_a_container_is_not_started_on_a_device_that_died(slot: str, message: str) -> None:
+    with pytest.raises(Refused, match=message):
+        verify(inventory("ok"), ["ok", slot])
+
+
+def test_a_container_starts_on_a_device_that_is_only_no_longer_handed_out() -> None:
+    known = inventory("ok", "shut")
+    known.cordon({"shut": "lens broken"}, now=0, monotonic=0)
+    known.share(2)
+    verify(known, ["ok", "shut"])
