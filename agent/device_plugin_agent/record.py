@@ -63,15 +63,15 @@ def main(argv: Sequence[str]) -> None:
 def record(sys_root: Path, dev_root: Path, into: Path, *, with_serials: bool) -> None:
     """Write what matters of a machine: `sys/` with attributes and links, and the list of its device nodes."""
     root = sys_root.resolve()
+    links = [link for listing in _listings(root) for link in sorted(listing.iterdir()) if link.is_symlink()]
+    for link in links:
+        _keep_link(link, root, into)
     kept: set[Path] = set()
-    for listing in _listings(root):
-        for link in sorted(listing.iterdir()):
-            if link.is_symlink():
-                _keep_link(link, root, into)
-                device = link.resolve()
-                if device.is_relative_to(root) and device not in kept:
-                    kept.add(device)
-                    _keep_device(device, root, into, with_serials=with_serials)
+    for device in sorted({link.resolve() for link in links}):
+        # Sorted, a device comes before what is inside, which is kept with it.
+        if device.is_relative_to(root) and not kept.intersection(device.parents):
+            kept.add(device)
+            _keep_device(device, root, into, with_serials=with_serials)
     lines = sorted(_devices(dev_root))
     (into / DEVICES).write_text("".join(f"{line}\n" for line in lines))
 

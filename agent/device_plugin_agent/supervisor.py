@@ -152,6 +152,14 @@ class Supervisor:
             for name, served in self._served.items()
         ]
 
+    def told(self) -> dict[str, frozenset[str]]:
+        """What the kubelet shall be able to hand out of each resource that it has."""
+        return {
+            name: frozenset(slot for slot, healthy in served.inventory.all_slots() if healthy)
+            for name, served in self._served.items()
+            if served.registration.state.now
+        }
+
     def contested(self) -> tuple[ContestedDevice, ...]:
         """What other configs of this node want or own as well."""
         return tuple(

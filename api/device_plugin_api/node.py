@@ -162,7 +162,7 @@ class NodeStatus(Struct, rename="camel", frozen=True, kw_only=True, omit_default
     observed_revision: Annotated[str, doc("The revision the agent runs.", max_length=63)] = ""
     agent_version: Annotated[str, doc("The agent's version.", max_length=63)] = ""
     conditions: Annotated[
-        tuple[Condition, ...], doc("Registered and ConfigAccepted.", max_length=8, openapi=ATOMIC)
+        tuple[Condition, ...], doc("Registered, ConfigAccepted and KubeletAgrees.", max_length=8, openapi=ATOMIC)
     ] = ()
     counts: Annotated[DeviceCounts, doc("Devices of all resources.")] = field(default_factory=DeviceCounts)
     resources: Annotated[tuple[ResourceStatus, ...], doc("Each resource.", max_length=16, openapi=ATOMIC)] = ()
