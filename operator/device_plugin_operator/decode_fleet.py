@@ -28,6 +28,7 @@ class _NodeSpec(Wire, frozen=True):
     node_name: str
     resources: Raw = Raw(b"[]")
     cordoned_devices: tuple[CordonedDevice, ...] = ()
+    cdi: bool = False
     revision: str = ""
     config_uid: str = msgspec.field(name="configUID", default="")
     node_uid: str = msgspec.field(name="nodeUID", default="")
@@ -85,6 +86,7 @@ def node_object(content: bytes | Raw) -> NodeObject:
         troubles=troubles,
         more_troubles=more,
         cordoned=spec.cordoned_devices,
+        cdi=spec.cdi,
         readable=readable,
     )
 

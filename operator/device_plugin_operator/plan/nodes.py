@@ -7,7 +7,7 @@ from typing import Any
 from device_plugin_api import group, names
 from device_plugin_api.config import ConfigSpec
 from device_plugin_operator.facts import AgentPod, Config, Machine, NodeObject, Snapshot
-from device_plugin_operator.plan import agents, cordons, daemonset, matching, revision, rollout
+from device_plugin_operator.plan import agents, cordons, daemonset, matching, revision, rollout, runtime
 from device_plugin_operator.plan.actions import Action, CreateNode, DeleteNode, UpdateNode
 
 RECHECK = 30.0
@@ -86,17 +86,19 @@ def changes(snapshot: Snapshot, spec: ConfigSpec) -> list[Action]:
         why = _obsolete(found, pods.get(node), snapshot.machines, spec)
         if why:
             actions.append(DeleteNode(name=found.name, uid=found.uid, why=why))
-        elif change := _change(found, spec, wanted, due=node in due):
+        elif change := _change(found, spec, wanted, snapshot.machines.get(node), due=node in due):
             actions.append(UpdateNode(name=found.name, uid=found.uid, spec=change))
     return actions
 
 
-def _change(found: NodeObject, spec: ConfigSpec, wanted: str, *, due: bool) -> dict[str, Any]:
-    """What of its spec has to be another: the resources when it is due, what is cordoned at once."""
+def _change(found: NodeObject, spec: ConfigSpec, wanted: str, machine: Machine | None, *, due: bool) -> dict[str, Any]:
+    """What of its spec has to be another: the resources when it is due; what is cordoned, and CDI, at once."""
     change = _content(spec, wanted) if due else {}
     cordoned = cordons.on(found.node, spec)
     if cordoned != found.cordoned:
         change["cordonedDevices"] = cordons.written(cordoned)
+    if machine is not None and runtime.takes_cdi(machine.runtime) != found.cdi:
+        change["cdi"] = not found.cdi
     return change
 
 
@@ -134,6 +136,7 @@ def _create(config: Config, spec: ConfigSpec, machine: Machine, wanted: str) -> 
                 "configCreationTime": config.created,
                 "nodeName": machine.name,
                 "nodeUID": machine.uid,
+                **({"cdi": True} if runtime.takes_cdi(machine.runtime) else {}),
                 **_content(spec, wanted),
                 **({"cordonedDevices": cordons.written(cordoned)} if cordoned else {}),
             },
