@@ -9,6 +9,7 @@ from device_plugin_agent.sources import Discovery, HostView, Source, source_for
 from device_plugin_api import checks
 from device_plugin_api.node import SelectionStep
 from device_plugin_api.resource import Probe, Resource
+from device_plugin_api.rules import MAX_SLOTS
 
 _MAX_DROPPED_SHOWN = 8
 
@@ -45,6 +46,21 @@ def without_taken(discovery: Discovery, taken: Mapping[str, str]) -> Discovery:
         if names:
             dropped[found.id] = f"offered as {names[0]}"
     return _without(discovery, dropped, "not offered by an earlier resource")
+
+
+def without_surplus(discovery: Discovery, replicas: int) -> Discovery:
+    """Leave out what the kubelet's list has no room for: all would be lost with a list that it does not take."""
+    most = MAX_SLOTS // replicas
+    if len(discovery.candidates) <= most:
+        return discovery
+    surplus = sorted(found.id for found in discovery.candidates)[most:]
+    why = f"the kubelet takes at most {MAX_SLOTS} slots of one resource"
+    return _without(discovery, dict.fromkeys(surplus, why), "within the kubelet's limit")
+
+
+def without_held(discovery: Discovery, held: Mapping[str, str]) -> Discovery:
+    """Leave out devices that a container has by another name. `held`: ID → why."""
+    return _without(discovery, held, "not with a container by another name")
 
 
 def without_claimed(discovery: Discovery, withheld: Mapping[str, str]) -> Discovery:

@@ -21,7 +21,7 @@ from device_plugin_agent.metrics import Metrics
 from device_plugin_agent.plugin import DevicePlugin
 from device_plugin_agent.podresources import Use
 from device_plugin_agent.prober import Prober
-from device_plugin_agent.serving import Prepared, prepare, without_claimed, without_taken
+from device_plugin_agent.serving import Prepared, prepare, without_claimed, without_held, without_surplus, without_taken
 from device_plugin_agent.signal import Signal
 from device_plugin_agent.sources import Discovery, HostView, Source
 from device_plugin_agent.status import Offer
@@ -91,6 +91,7 @@ class Supervisor:
         self._cdi = cdi
         self._use_known = False
         self._kept: frozenset[Named] = frozenset()
+        self._used: frozenset[Named] = frozenset()
         self._kubelet = kubelet
         self._plugins_dir = plugins_dir
         self._socket_names = socket_names
@@ -179,9 +180,13 @@ class Supervisor:
                 served.inventory.use(holders, now=now, monotonic=monotonic)
         self._end_drained()
         self._cdi.heard(use.keys(), self._served.keys())
-        if not self._use_known or self._kept - self._in_inventory():
-            self._use_known = True
+        first, self._use_known = not self._use_known, True
+        if first or self._kept - self._in_inventory():
             self._claim()
+        before, self._used = self._used, self._in_use()
+        if first or before - self._used:
+            # What was held back for a container may be offered now.
+            self._events.fire()
         return in_use
 
     async def run(self) -> None:
@@ -343,15 +348,17 @@ class Supervisor:
             if monotonic >= served.due:
                 with self._metrics.scan.labels(name).time():
                     found = served.source.discover()
-                served.discovery = without_taken(found, taken)
+                fitting = without_surplus(found, served.resource.sharing.replicas)
+                served.discovery = without_taken(fitting, taken)
                 looked[name] = served
             if not served.draining:
                 taken |= {node: name for device in served.discovery.candidates for node in device.nodes}
         withheld = self._claim()
+        held = self._claims.held(self._in_use() if self._use_known else None)
         for name, served in looked.items():
-            mine = {device: why for (resource, device), why in withheld.items() if resource == name}
+            found = without_held(served.discovery, _of(name, held))
             with self._news(served):
-                served.inventory.observe(without_claimed(served.discovery, mine), now=now, monotonic=monotonic)
+                served.inventory.observe(without_claimed(found, _of(name, withheld)), now=now, monotonic=monotonic)
             self._write_cdi(served)
             period = served.resource.health.period_seconds if served.inventory.settled else RECOVERY_PERIOD
             by_itself = served.discovery.changes_in
@@ -380,6 +387,14 @@ class Supervisor:
 
     def _in_inventory(self) -> frozenset[Named]:
         return frozenset((name, device) for name, served in self._served.items() for device in served.inventory.entries)
+
+    def _in_use(self) -> frozenset[Named]:
+        return frozenset(
+            (name, device)
+            for name, served in self._served.items()
+            for device, entry in served.inventory.entries.items()
+            if entry.taken
+        )
 
     @contextmanager
     def _news(self, served: _Served) -> Iterator[None]:
@@ -424,3 +439,8 @@ class Supervisor:
     async def _pace(self) -> None:
         """Keep looks apart when events come thick and fast."""
         await asyncio.sleep(max(0.0, self._looked + _LOOK_INTERVAL - self._clock.monotonic()))
+
+
+def _of(name: str, reasons: Mapping[Named, str]) -> dict[str, str]:
+    """Those of one resource, by device."""
+    return {device: why for (resource, device), why in reasons.items() if resource == name}

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 from device_plugin_api import hostpaths, templates
 from device_plugin_api.names import resource_name_error
-from device_plugin_api.resource import SOURCES, Allocation, PciSource, Resource
+from device_plugin_api.resource import SOURCES, Allocation, PciSource, Resource, Source
+from device_plugin_api.rules import MAX_SLOTS
 
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _FILE_MODE = re.compile(r"0?[0-7]{3}")
@@ -31,11 +32,14 @@ def problems(resource: Resource) -> Iterator[str]:
     name = resource_name_error(resource.name)
     if name is not None:
         yield f"name: {name}"
-    if sum(getattr(resource.source, name) is not None for name in SOURCES) != 1:
+    if not one_source(resource.source):
         yield f"source: exactly one source must be given: {', '.join(SOURCES)}"
     if resource.source.pci == PciSource():
         yield "source.pci: at least one of vendors, devices, classes, drivers and addresses must be given"
     if resource.source.simulated is not None:
+        slots = resource.source.simulated.count * resource.sharing.replicas
+        if slots > MAX_SLOTS:
+            yield f"sharing.replicas: {slots} slots a node; the kubelet takes at most {MAX_SLOTS} of one resource"
         for index, failure in enumerate(resource.source.simulated.failures):
             if 0 < failure.every_seconds <= failure.for_seconds:
                 yield f"source.simulated.failures[{index}]: everySeconds must be longer than forSeconds, or 0"
@@ -47,6 +51,11 @@ def problems(resource: Resource) -> Iterator[str]:
                     yield f"source.paths.{member}: {glob!r} {wrong}"
     yield from _allocation_problems(resource.allocation)
     yield from _template_problems(resource)
+
+
+def one_source(source: Source) -> bool:
+    """Whether exactly one of its members is given."""
+    return sum(getattr(source, name) is not None for name in SOURCES) == 1
 
 
 def _allocation_problems(allocation: Allocation) -> Iterator[str]:

@@ -53,7 +53,8 @@ class NodeSpec(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=
     cdi: Annotated[bool, doc("Whether the node's container runtime takes CDI devices.")] = False
     revision: Annotated[str, doc("Names this content of `resources`.", min_length=1, max_length=63)]
     resources: Annotated[
-        tuple[Resource, ...], doc("What the agent offers.", min_length=1, max_length=16, openapi=list_map("name"))
+        tuple[Annotated[Resource, doc("A resource.", rules=rules.RESOURCE)], ...],
+        doc("What the agent offers.", min_length=1, max_length=16, openapi=list_map("name")),
     ]
     cordoned_devices: Annotated[
         tuple[CordonedDevice, ...],

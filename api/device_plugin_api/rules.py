@@ -4,6 +4,9 @@ from device_plugin_api import hostpaths, patterns, templates
 from device_plugin_api.names import MAX_CONFIG_NAME
 from device_plugin_api.schema import rule
 
+MAX_SLOTS = 32768
+"""Of one resource on one node: a list of so many, each with the longest ID, stays below the kubelet's 4 MiB."""
+
 
 def _cel_strings(values: tuple[str, ...]) -> str:
     return "[" + ", ".join(f"'{value}'" for value in values) + "]"
@@ -344,6 +347,22 @@ AGENT_RESOURCES = tuple(
         f"requests.{what} (defaults count) must not exceed limits.{what}",
     )
     for what in ("cpu", "memory")
+)
+
+RESOURCE = (
+    rule(
+        "!has(self.source.simulated) || !has(self.sharing) || !has(self.sharing.replicas) || "
+        f"self.source.simulated.count * self.sharing.replicas <= {MAX_SLOTS}",
+        f"source.simulated.count times sharing.replicas must be at most {MAX_SLOTS}, "
+        "which is what the kubelet takes of one resource",
+    ),
+)
+
+MAX_UNAVAILABLE = (
+    rule(
+        "type(self) == int ? self >= 1 && self <= 10000 : self.matches('^([1-9][0-9]?|100)%$')",
+        "must be a number of nodes of at least 1, or a percentage from 1% to 100%",
+    ),
 )
 
 PRIORITY_CLASS = (

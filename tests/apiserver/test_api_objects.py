@@ -124,6 +124,12 @@ BAD_SOURCES = [
         "less than or equal to 10000",
     ),
     bad(
+        "more slots than the kubelet takes",
+        of(source={"simulated": {"count": 10000}}, sharing={"replicas": 4}),
+        FIRST,
+        "source.simulated.count times sharing.replicas must be at most 32768",
+    ),
+    bad(
         "a USB vendor in upper case",
         of(source={"usb": {"vendorID": "04D8"}}),
         f"{FIRST}.source.usb.vendorID",
@@ -483,6 +489,21 @@ BAD_SPECS = [
     bad(
         "an unknown log level", config(agent={"logLevel": "loud"}), "spec.agent.logLevel", '"debug", "info", "warning"'
     ),
+    *(
+        bad(
+            f"{most!r} nodes at a time",
+            config(rollout={"maxUnavailable": most}),
+            "spec.rollout.maxUnavailable",
+            "must be a number of nodes of at least 1, or a percentage from 1% to 100%",
+        )
+        for most in (0, -1, "0%", "101%", "5", "%")
+    ),
+    bad(
+        "another answer to a regression",
+        config(rollout={"onRegression": "Rollback"}),
+        "spec.rollout.onRegression",
+        '"Pause", "Continue"',
+    ),
     bad(
         "a priority class with capitals",
         config(agent={"priorityClassName": "High"}),
@@ -638,6 +659,8 @@ GOOD_OBJECTS = [
     good("quantities in every way", quantities(requests={"cpu": 1, "memory": "1e6"}, limits={"cpu": "1000m"})),
     good("as much reserved as allowed", quantities(requests={"memory": "1Gi"}, limits={"memory": 1073741824})),
     good("no limits", quantities(limits={})),
+    good("so many nodes at a time", config(rollout={"maxUnavailable": 5, "paused": True})),
+    good("a share of the nodes at a time", config(rollout={"maxUnavailable": "100%", "onRegression": "Continue"})),
     good("another priority class", config(agent={"priorityClassName": "devices.high"})),
     good("a probe of an attribute", attribute()),
     good(
@@ -682,6 +705,7 @@ DEFAULT_RESOURCE: Json = {
     "allocation": {"permissions": "rw", "policy": "Aligned"},
     "health": {"probes": [{"type": "Exists"}], "periodSeconds": 10, "failureThreshold": 3, "successThreshold": 2},
 }
+DEFAULT_ROLLOUT: Json = {"maxUnavailable": "10%", "paused": False, "onRegression": "Pause"}
 DEFAULT_AGENT: Json = {
     "logLevel": "info",
     "priorityClassName": "system-node-critical",
@@ -691,7 +715,11 @@ DEFAULT_AGENT: Json = {
 
 def test_a_config_comes_back_with_the_documented_defaults_and_no_others(api: Client) -> None:
     created = api.create(config(), dry_run=True)
-    assert created["spec"] == {"resources": [resource() | DEFAULT_RESOURCE], "agent": DEFAULT_AGENT}
+    assert created["spec"] == {
+        "resources": [resource() | DEFAULT_RESOURCE],
+        "rollout": DEFAULT_ROLLOUT,
+        "agent": DEFAULT_AGENT,
+    }
     assert "status" not in created
 
 

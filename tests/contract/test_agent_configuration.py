@@ -3,6 +3,7 @@
 import msgspec
 
 from contract.agent_bench import CAMERA, Bench, resource, spec
+from device_plugin_agent.inventory import ALLOCATION_GRACE
 from device_plugin_api import conditions
 from device_plugin_api.resource import Allocation, EnvVar, Health
 from kubelet_double.pods import Pod
@@ -42,6 +43,22 @@ async def test_a_resource_removed_while_used_drains(bench: Bench) -> None:
         bench.api.put(spec(resource(OTHER, "/dev/other*"), revision="r2"))
         await bench.offers(0, 1)
         await bench.until(lambda: list(bench.states().values()) == ["NotSelected"])
+
+
+async def test_a_renamed_resource_does_not_offer_again_what_a_container_still_has(bench: Bench) -> None:
+    bench.plug("video0")
+    bench.api.put(spec(resource()))
+    async with bench.agent():
+        await bench.offers(1, 1)
+        await bench.kubelet.admit(Pod("p"), "c", {CAMERA: 1})
+        await bench.until(lambda: bench.api.reported().counts.allocated == 1)
+        bench.plug("video1")
+        bench.api.put(spec(resource(OTHER), revision="r2"))
+        await bench.offers(1, 1, OTHER)
+        await bench.until(lambda: bench.states(OTHER) == {"video1": "Works"})
+        bench.kubelet.delete_pod(Pod("p"))
+        bench.clock.pass_(ALLOCATION_GRACE)
+        await bench.offers(2, 2, OTHER)
 
 
 async def test_a_change_of_the_selection_changes_the_list_and_registers_nothing(bench: Bench) -> None:

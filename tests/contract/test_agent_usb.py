@@ -88,3 +88,24 @@ async def test_a_stick_in_use_that_is_pulled_stays_listed_until_it_is_free(bench
         machine.pull("1", 0)
         await bench.until(lambda: bench.states() == {"0403-6001-A1": "DeviceMissing"})
         await bench.offers(0, 1)
+
+
+async def test_a_stick_in_use_is_not_offered_again_when_a_clone_with_its_serial_number_comes(
+    bench: Bench, machine: Machine
+) -> None:
+    async with bench.agent():
+        await bench.offers(0, 0)
+        machine.plug("1", "0001", 0)
+        await bench.offers(1, 1)
+        await bench.kubelet.admit(Pod("p"), "c", {CAMERA: 1})
+        machine.plug("2", "0001", 1)
+        clone = "0403-6001-0000:00:05.0-usb0-2"
+        await bench.until(lambda: bench.states() == {"0403-6001-0001": "DeviceMissing", clone: "Works"})
+        assert bench.resource_status().candidates[-1].dropped == (
+            f"/dev/ttyUSB0: still with a container as 0403-6001-0001 of {CAMERA}",
+        )
+    async with bench.agent():
+        await bench.until(lambda: bench.states().get("0403-6001-0001") == "DeviceMissing")
+        await bench.offers(1, 2)
+        bench.kubelet.delete_pod(Pod("p"))
+        await bench.until(lambda: bench.states().get("0403-6001-0000:00:05.0-usb0-1") == "Works")

@@ -53,6 +53,13 @@ class Claims:
                 withheld[want.named] = f"not claimed yet: {self._trouble}"
         return withheld
 
+    def held(self, used: Collection[Named] | None) -> dict[Named, str]:
+        """What must not be offered since a container has it by another name, and why. `used`: what containers have."""
+        held = ledger.held(self._ledger, self.me, used)
+        return {
+            named: f"still with a container as {device} of {resource}" for named, (resource, device) in held.items()
+        }
+
     def contested(self) -> Mapping[Named, tuple[str, Sequence[str]]]:
         """What others want or own as well: the name of the config that owns it, if any does, and all the others'."""
         return ledger.contested(self._ledger, self.me)

@@ -93,6 +93,22 @@ def withheld(ledger: Ledger, me: Claimant) -> dict[Named, Claimant]:
     }
 
 
+def held(ledger: Ledger, me: Claimant, used: Collection[Named] | None) -> dict[Named, Named]:
+    """What I want and must not offer, since a container has it by another name: that name.
+
+    A device is known by its port once another one shows the same serial number, and resources are renamed. `used`:
+    what containers have; None: not known yet, so they may have anything.
+    """
+    mine = _claims(ledger, me.uid)
+    away = {
+        node: claim.named
+        for claim in mine
+        if not claim.wanted and (used is None or claim.named in used)
+        for node in claim.owned
+    }
+    return {claim.named: away[min(claim.wanted & away.keys())] for claim in mine if claim.wanted & away.keys()}
+
+
 def contested(ledger: Ledger, me: Claimant) -> dict[Named, tuple[str, list[str]]]:
     """The devices that I and others want or own: the config that owns it ("": nobody yet), and all, in their order."""
     others: dict[str, set[Claimant]] = {}

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from device_plugin_agent.claims.gone import Departures
-from device_plugin_agent.claims.ledger import Claim, Claimant, Named, Page, bury, contested, settle, withheld
+from device_plugin_agent.claims.ledger import Claim, Claimant, Named, Page, bury, contested, held, settle, withheld
 from device_plugin_agent.inventory import ALLOCATION_GRACE
 
 OLD = Claimant(created="2026-01-01T00:00:00Z", config="zebra", uid="old")
@@ -45,6 +45,15 @@ def test_the_older_config_comes_first_and_one_without_a_date_last() -> None:
 def test_a_free_device_is_owned_at_once() -> None:
     ledger = settle({}, YOUNG, [want("a")], kept=())
     assert offered(ledger, YOUNG) == {"/dev/a"}
+
+
+def test_what_a_container_has_by_another_name_is_held_until_it_is_known_to_be_free() -> None:
+    ledger = settle({}, YOUNG, [want("serial", "/dev/a")], kept=())
+    ledger = settle(ledger, YOUNG, [want("port", "/dev/a"), want("other")], kept=[named("serial")])
+    assert held(ledger, YOUNG, [named("serial")]) == {named("port"): named("serial")}
+    assert held(ledger, YOUNG, None) == {named("port"): named("serial")}
+    assert held(ledger, YOUNG, []) == {}
+    assert held(ledger, YOUNG, [named("port")]) == {}
 
 
 def test_an_owned_device_is_left_to_a_younger_owner_until_it_has_let_go() -> None:
