@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from device_plugin_agent import __version__
 from device_plugin_agent.agreement import Agreement, Slots
+from device_plugin_agent.cdi.upkeep import Upkeep
 from device_plugin_agent.census import Census, page
 from device_plugin_agent.claims.claims import Claims
 from device_plugin_agent.claims.gone import Departures
@@ -89,6 +90,7 @@ class Agent:
             supervisor = self._supervisor = Supervisor(
                 host=settings.host,
                 claims=claims,
+                cdi=Upkeep(settings.cdi_dir, settings.config_uid, self._clock),
                 kubelet=kubelet,
                 plugins_dir=settings.device_plugins_dir,
                 socket_names=socket_names(owner, secrets.token_hex(4)),

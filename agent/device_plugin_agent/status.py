@@ -31,6 +31,7 @@ class Offer:
     inventory: Inventory
     registration: Registered
     draining: bool
+    cdi: bool
 
 
 def node_status(
@@ -99,6 +100,7 @@ def _resource(offer: Offer) -> ResourceStatus:
         registered=offer.registration.now,
         message=_cut(offer.registration.message, 512),
         last_registration_time=None if offer.registration.at is None else timestamp(offer.registration.at),
+        cdi=offer.cdi,
         counts=inventory.counts(),
         slots=sum(map(inventory.slot_counts, entries.values()), SlotCounts()),
         devices=tuple(_device(entry, inventory) for entry in listed),

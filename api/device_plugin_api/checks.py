@@ -13,6 +13,7 @@ from device_plugin_api.resource import SOURCES, Allocation, PciSource, Resource,
 from device_plugin_api.rules import MAX_SLOTS
 
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_FILE_MODE = re.compile(r"0?[0-7]{3}")
 _STEERING = ("PATH", "IFS", "ENV", "BASH_ENV")
 _RUNTIME_OWNED = (
     "kubernetes.io",
@@ -65,6 +66,13 @@ def _allocation_problems(allocation: Allocation) -> Iterator[str]:
     path = allocation.container_path
     if path is not None and (hostpaths.device_path_error(path) or not _tells_apart(path)):
         yield "allocation.containerPath: must be a path below /dev with $(INDEX) or $(DEVICE_ID) in it"
+    if allocation.by_cdi(runtime=True) and "$(INDEX)" in (path or ""):
+        yield "allocation.containerPath: must not use $(INDEX) with cdi"
+    if allocation.cdi is not None:
+        if allocation.cdi.mode not in ("Auto", "Always", "Never"):
+            yield "allocation.cdi.mode: must be Auto, Always or Never"
+        if allocation.cdi.file_mode is not None and not _FILE_MODE.fullmatch(allocation.cdi.file_mode):
+            yield "allocation.cdi.fileMode: must be three octal digits, such as 0660"
     for variable in allocation.env:
         if not _ENV_NAME.fullmatch(variable.name):
             yield f"allocation.env: {variable.name!r} must be letters, digits and '_', not starting with a digit"

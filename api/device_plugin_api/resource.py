@@ -179,6 +179,25 @@ class Mount(Struct, rename="camel", frozen=True, kw_only=True):
     read_only: Annotated[bool, doc("Whether the container may only read.")] = True
 
 
+class Cdi(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=True):
+    """Devices from the container runtime (Container Device Interface), with an owner and a mode of their own."""
+
+    mode: Annotated[
+        str,
+        doc(
+            "Auto: where the node's container runtime is known to take them, containerd from 2.0 and CRI-O from 1.28. "
+            "Elsewhere containers get device nodes as without `cdi`.",
+            openapi=enum("Auto", "Always", "Never"),
+            max_length=6,
+        ),
+    ] = "Auto"
+    uid: Annotated[int, doc("Who owns the device nodes in the container.", ge=0, le=2**31 - 1)] | None = None
+    gid: Annotated[int, doc("Whose group they belong to in the container.", ge=0, le=2**31 - 1)] | None = None
+    file_mode: (
+        Annotated[str, doc("Their mode in the container, such as 0660.", max_length=4, rules=rules.FILE_MODE)] | None
+    ) = None
+
+
 class PreStart(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=True):
     """What happens before each start of a container, restarts included."""
 
@@ -239,7 +258,14 @@ class Allocation(Struct, rename="camel", frozen=True, kw_only=True, omit_default
             openapi=ATOMIC_MAP,
         ),
     ] = {}
+    cdi: (
+        Annotated[Cdi, doc("Devices for containers that do not run as root. Absent: the kubelet's own way.")] | None
+    ) = None
     pre_start: Annotated[PreStart, doc("Before a container starts.")] = field(default_factory=PreStart)
+
+    def by_cdi(self, *, runtime: bool) -> bool:
+        """Whether containers get the devices by CDI. `runtime`: whether the node's container runtime takes them so."""
+        return self.cdi is not None and (self.cdi.mode == "Always" or (self.cdi.mode == "Auto" and runtime))
 
 
 class Probe(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=True):
@@ -348,7 +374,7 @@ class Resource(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=
     sharing: Annotated[Sharing, doc("Whether containers share a device.", openapi=DEFAULT_EMPTY)] = field(
         default_factory=Sharing
     )
-    allocation: Annotated[Allocation, doc("What containers get.", openapi=DEFAULT_EMPTY)] = field(
-        default_factory=Allocation
+    allocation: Annotated[Allocation, doc("What containers get.", openapi=DEFAULT_EMPTY, rules=rules.ALLOCATION)] = (
+        field(default_factory=Allocation)
     )
     health: Annotated[Health, doc("When a device is healthy.", openapi=DEFAULT_EMPTY)] = field(default_factory=Health)

@@ -177,6 +177,17 @@ MOUNT = (
     ),
 )
 
+FILE_MODE = (rule("self.matches('^0?[0-7]{3}$')", "must be three octal digits, such as 0660"),)
+
+ALLOCATION = (
+    rule(
+        "!has(self.cdi) || self.cdi.mode == 'Never' || !has(self.containerPath) || "
+        "!self.containerPath.contains('$(INDEX)')",
+        "containerPath must not use $(INDEX) with cdi, where a device has the same path in every container: "
+        "use $(DEVICE_ID)",
+    ),
+)
+
 ANNOTATIONS = (
     rule(
         f"self.all(key, {_qualified('key')})",

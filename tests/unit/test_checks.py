@@ -3,7 +3,7 @@
 import pytest
 
 from device_plugin_api.checks import problems
-from device_plugin_api.resource import Allocation, EnvVar, Mount, PathsSource, Resource, SimulatedSource, Source
+from device_plugin_api.resource import Allocation, Cdi, EnvVar, Mount, PathsSource, Resource, SimulatedSource, Source
 
 PATHS = Source(paths=PathsSource(include=("/dev/video*",), exclude=("/dev/video9",)))
 
@@ -40,6 +40,9 @@ def mount(host: str, inside: str = "/x", *, read_only: bool = True) -> Mount:
         (Allocation(mounts=(mount("/opt/x", "x"),)), "allocation.mounts"),
         (Allocation(annotations={"cdi.k8s.io/x": "y"}), "allocation.annotations"),
         (Allocation(policy="Random"), "allocation.policy"),
+        (Allocation(cdi=Cdi(), container_path="/dev/a$(INDEX)"), "allocation.containerPath"),
+        (Allocation(cdi=Cdi(file_mode="rw")), "allocation.cdi.fileMode"),
+        (Allocation(cdi=Cdi(mode="Perhaps")), "allocation.cdi.mode"),
         (Allocation(env=(EnvVar(name="A", value="$(TYPO)"),)), "allocation.env[A]"),
         (Allocation(annotations={"a": "$(attributes.serial)"}), "allocation.annotations[a]"),
         (Allocation(container_path="/dev/$(INDEX)$(DEVICE_PATH)"), "allocation.containerPath"),

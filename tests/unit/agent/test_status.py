@@ -21,6 +21,7 @@ def offer(
         inventory=inventory,
         registration=registration or Registered(now=True, message="", at=1e9),
         draining=draining,
+        cdi=False,
     )
 
 
