@@ -7,9 +7,9 @@ the kubelet is checked here; bounds are checked by the types themselves.
 import re
 from collections.abc import Iterator
 
-from device_plugin_api import hostpaths, templates
+from device_plugin_api import hardware, hostpaths, templates
 from device_plugin_api.names import resource_name_error
-from device_plugin_api.resource import SOURCES, Allocation, PciSource, Resource, Source
+from device_plugin_api.resource import SOURCES, Allocation, PciSource, Resource, Source, UsbSource
 from device_plugin_api.rules import MAX_SLOTS
 
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -34,8 +34,10 @@ def problems(resource: Resource) -> Iterator[str]:
         yield f"name: {name}"
     if not one_source(resource.source):
         yield f"source: exactly one source must be given: {', '.join(SOURCES)}"
-    if resource.source.pci == PciSource():
-        yield "source.pci: at least one of vendors, devices, classes, drivers and addresses must be given"
+    if resource.source.usb is not None:
+        yield from _usb_problems(resource.source.usb)
+    if resource.source.pci is not None:
+        yield from _pci_problems(resource.source.pci)
     if resource.source.simulated is not None:
         slots = resource.source.simulated.count * resource.sharing.replicas
         if slots > MAX_SLOTS:
@@ -56,6 +58,26 @@ def problems(resource: Resource) -> Iterator[str]:
 def one_source(source: Source) -> bool:
     """Whether exactly one of its members is given."""
     return sum(getattr(source, name) is not None for name in SOURCES) == 1
+
+
+def _usb_problems(usb: UsbSource) -> Iterator[str]:
+    yield from _form_problems("source.usb.vendorID", hardware.HEX_ID, (usb.vendor_id,))
+    yield from _form_problems("source.usb.productID", hardware.HEX_ID, (usb.product_id,) if usb.product_id else ())
+    yield from _form_problems("source.usb.subsystems", hardware.KERNEL_NAME, usb.subsystems)
+
+
+def _pci_problems(pci: PciSource) -> Iterator[str]:
+    if pci == PciSource():
+        yield "source.pci: at least one of vendors, devices, classes, drivers and addresses must be given"
+    yield from _form_problems("source.pci.vendors", hardware.HEX_ID, pci.vendors)
+    yield from _form_problems("source.pci.devices", hardware.HEX_ID, pci.devices)
+    yield from _form_problems("source.pci.classes", hardware.PCI_CLASS, pci.classes)
+    yield from _form_problems("source.pci.drivers", hardware.KERNEL_NAME, pci.drivers)
+    yield from _form_problems("source.pci.addresses", hardware.PCI_ADDRESS, pci.addresses)
+
+
+def _form_problems(field: str, form: hardware.Form, names: tuple[str, ...]) -> Iterator[str]:
+    return (f"{field}: {name!r} {form.message}" for name in names if not form.fits(name))
 
 
 def _allocation_problems(allocation: Allocation) -> Iterator[str]:

@@ -143,6 +143,24 @@ BAD_SOURCES = [
         "at least one of vendors, devices, classes, drivers and addresses must be given",
     ),
     bad(
+        "a PCI source of empty lists",
+        of(source={"pci": {"vendors": []}}),
+        f"{FIRST}.source.pci.vendors",
+        "should have at least 1 items",
+    ),
+    bad(
+        "a USB source of no subsystems",
+        of(source={"usb": {"vendorID": "0403", "subsystems": []}}),
+        f"{FIRST}.source.usb.subsystems",
+        "should have at least 1 items",
+    ),
+    bad(
+        "a PCI vendor of five digits",
+        of(source={"pci": {"vendors": ["0x80861"]}}),
+        f"{FIRST}.source.pci.vendors[0]",
+        "Too long",
+    ),
+    bad(
         "a PCI address without its domain",
         of(source={"pci": {"addresses": ["3b:00.0"]}}),
         f"{FIRST}.source.pci.addresses[0]",
