@@ -26,6 +26,7 @@ from device_plugin_agent.podresources import PodResources, Use
 from device_plugin_agent.report import Report, decode_status, describe
 from device_plugin_agent.serving import Rejected
 from device_plugin_agent.settings import Settings
+from device_plugin_agent.slots import device_of
 from device_plugin_agent.status import node_status
 from device_plugin_agent.supervisor import Supervisor
 from device_plugin_api.names import node_device_plugin_name
@@ -70,7 +71,7 @@ class Agent:
         metrics = Metrics(registry)
 
         def used(use: Use) -> bool:
-            everything = [(resource, device) for resource, devices in use.items() for device in devices]
+            everything = [(resource, device_of(slot)) for resource, slots in use.items() for slot in slots]
             departures.heard(everything, monotonic=self._clock.monotonic())
             in_use = supervisor.use(use)
             # Who waits for a device asks as often as who has one.

@@ -1,25 +1,20 @@
 """From devices to what a container gets: nodes, environment, mounts, annotations. Pure."""
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from device_plugin_agent.health.tracker import Track
-from device_plugin_agent.inventory import Entry
+from device_plugin_agent.inventory import Entry, Inventory
+from device_plugin_agent.slots import device_of
 from device_plugin_agent.sources import Candidate
+from device_plugin_api import hostpaths
 from device_plugin_api.names import env_prefix
 from device_plugin_api.node import DeviceState
 from device_plugin_api.resource import Allocation, Mount
-
-_VARIABLE = re.compile(r"\$\(([^)]*)\)")
+from device_plugin_api.templates import ATTRIBUTE, expand, used
 
 
 class Refused(Exception):
     """Devices that must not be handed out; the text tells which and why (R11)."""
-
-
-class UnknownVariable(ValueError):
-    """A template names a variable that does not exist."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,44 +36,66 @@ class Grant:
     annotations: Mapping[str, str]
 
 
-def pick(entries: Mapping[str, Entry], device_ids: Sequence[str]) -> list[Entry]:
-    """The devices named, sorted by ID; raises Refused unless every one may be handed out."""
-    if len(set(device_ids)) != len(device_ids):
-        raise Refused(f"the same device is asked for twice: {', '.join(sorted(device_ids))}")
-    picked = []
-    for device_id in sorted(device_ids):
-        entry = entries.get(device_id)
+def pick(inventory: Inventory, slots: Sequence[str], most: int | None) -> list[Entry]:
+    """The devices of these slots, sorted by ID, each once; raises Refused unless every slot may be handed out.
+
+    `most` is how many one container may have.
+    """
+    if not slots:
+        raise Refused("no device is asked for")
+    if len(set(slots)) != len(slots):
+        raise Refused(f"the same device is asked for twice: {', '.join(sorted(slots))}")
+    if most is not None and len(slots) > most:
+        raise Refused(f"a container asks for {len(slots)}, and sharing.maxPerContainer is {most}")
+    picked: dict[str, Entry] = {}
+    for slot_id in sorted(slots):
+        entry = inventory.entries.get(device_of(slot_id))
         if entry is None:
-            raise Refused(f"device {device_id} is not one of this resource's")
+            raise Refused(f"device {slot_id} is not one of this resource's")
         if not entry.healthy or not entry.present:
             why = entry.track.message or entry.track.reason
-            raise Refused(f"device {device_id} is {entry.track.state.value}: {why}")
-        picked.append(entry)
-    return picked
+            raise Refused(f"device {slot_id} is {entry.track.state.value}: {why}")
+        if not inventory.slots(entry).get(slot_id, False):
+            raise Refused(f"device {slot_id} is not offered: how {entry.device.id} is shared has changed")
+        picked[entry.device.id] = entry
+    return [picked[device_id] for device_id in sorted(picked)]
+
+
+def verify(inventory: Inventory, slots: Iterable[str]) -> None:
+    """Raises Refused when a device of a container that is about to start does not work.
+
+    One that is only no longer handed out is as good as before for who has it.
+    """
+    for slot_id in slots:
+        entry = inventory.entries.get(device_of(slot_id))
+        if entry is None:
+            raise Refused(f"device {slot_id} is not one of this resource's")
+        seen = entry.worst or entry.track
+        if seen.state is not DeviceState.HEALTHY:
+            raise Refused(f"device {entry.device.id} is {seen.state.value}: {seen.message or seen.reason}")
 
 
 def grant(resource_name: str, allocation: Allocation, entries: Sequence[Entry]) -> Grant:
-    """What a container that was given these devices gets. Raises UnknownVariable for a bad template."""
+    """What a container that was given these devices gets. Raises Refused for a path that cannot be."""
     prefix = env_prefix(resource_name)
+    devices = [entry.device for entry in entries]
     nodes: list[DeviceNode] = []
     paths: list[str] = []
-    for index, entry in enumerate(entries):
-        for number, host_path in enumerate(entry.device.nodes):
-            container_path = host_path if number else entry.device.path
-            if allocation.container_path is not None and not number:
-                container_path = expand(allocation.container_path, {"INDEX": str(index), "DEVICE_ID": entry.device.id})
+    for index, device in enumerate(devices):
+        for number, host_path in enumerate(device.nodes):
+            container_path = host_path if number else _container_path(allocation, device, index)
             if not number:
                 paths.append(container_path)
             nodes.append(
                 DeviceNode(host_path=host_path, container_path=container_path, permissions=allocation.permissions)
             )
-    shared = {host_path: None for entry in entries for host_path in entry.device.shared_nodes}
+    shared = {host_path: None for device in devices for host_path in device.shared_nodes}
     nodes += [
         DeviceNode(host_path=host_path, container_path=host_path, permissions=allocation.permissions)
         for host_path in shared
     ]
-    ids = [entry.device.id for entry in entries]
-    variables = {
+    ids = [device.id for device in devices]
+    variables = _of_all(devices) | {
         "DEVICE_ID": ids[0],
         "DEVICE_IDS": ",".join(ids),
         "DEVICE_PATH": paths[0] if paths else "",
@@ -89,50 +106,54 @@ def grant(resource_name: str, allocation: Allocation, entries: Sequence[Entry]) 
         env[f"{prefix}_PATH"] = variables["DEVICE_PATHS"]
     env |= {variable.name: expand(variable.value, variables) for variable in allocation.env}
     annotations = {key: expand(value, variables) for key, value in allocation.annotations.items()}
-    return Grant(env=env, nodes=tuple(nodes), mounts=allocation.mounts, annotations=annotations)
+    mounts = tuple(each for mount in allocation.mounts for each in _mounts(mount, devices))
+    return Grant(env=env, nodes=tuple(nodes), mounts=mounts, annotations=annotations)
 
 
-def check(allocation: Allocation) -> None:
-    """Raises UnknownVariable when a template cannot be expanded, whatever the devices."""
-    device = Candidate(id="id", path="/dev/a", nodes=("/dev/a",))
-    sample = Entry(device=device, track=Track(state=DeviceState.HEALTHY, reason="", since=0))
-    grant("example.com/sample", allocation, [sample])
+def _of_all(devices: Sequence[Candidate]) -> dict[str, str]:
+    """The variables that are several devices' joined by commas."""
+    each = [_of_one(device, index) for index, device in enumerate(devices)]
+    return {name: ",".join(one.get(name, "") for one in each) for one in each for name in one}
 
 
-def expand(template: str, variables: Mapping[str, str]) -> str:
-    """Replace every `$(NAME)`; raises UnknownVariable."""
-
-    def value(match: re.Match[str]) -> str:
-        try:
-            return variables[match[1]]
-        except KeyError:
-            known = ", ".join(f"$({name})" for name in variables)
-            raise UnknownVariable(f"unknown variable {match[0]}; known are {known}") from None
-
-    return _VARIABLE.sub(value, template)
+def _of_one(device: Candidate, index: int) -> dict[str, str]:
+    attributes = {f"{ATTRIBUTE}{key}": value for key, value in device.attributes.items()}
+    return {"INDEX": str(index), "DEVICE_ID": device.id, **attributes}
 
 
-def preferred(
-    entries: Mapping[str, Entry], available: Sequence[str], must_include: Sequence[str], size: int
-) -> list[str]:
-    """Devices close together first: those on the NUMA nodes that can hold most of the request, then by ID.
+def _container_path(allocation: Allocation, device: Candidate, index: int) -> str:
+    if allocation.container_path is None:
+        return device.path
+    path = _path("containerPath", allocation.container_path, device, index)
+    return _checked("containerPath", path, hostpaths.device_path_error(path))
 
-    What must be included always is, first.
-    """
-    chosen = list(dict.fromkeys(must_include))
-    free = sorted(set(available) - set(chosen))
-    by_numa: dict[int | None, list[str]] = {}
-    for device_id in free:
-        entry = entries.get(device_id)
-        by_numa.setdefault(None if entry is None else entry.device.numa_node, []).append(device_id)
-    taken = {entries[device_id].device.numa_node for device_id in chosen if device_id in entries} - {None}
 
-    def order(item: tuple[int | None, list[str]]) -> tuple[bool, bool, int, int]:
-        node, ids = item
-        missing = size - len(chosen)
-        # The smallest node that holds the whole request, else the largest: what stays free stays together.
-        return (node not in taken, len(ids) < missing, len(ids) if len(ids) >= missing else -len(ids), node or 0)
+def _mounts(mount: Mount, devices: Sequence[Candidate]) -> Iterator[Mount]:
+    """One mount, or one for each device where it differs by device."""
+    if not used(mount.host_path + mount.container_path):
+        yield mount
+        return
+    for index, device in enumerate(devices):
+        host = _path("mounts.hostPath", mount.host_path, device, index)
+        inside = _path("mounts.containerPath", mount.container_path, device, index)
+        yield Mount(
+            host_path=_checked("mounts.hostPath", host, hostpaths.mount_error(host, read_only=mount.read_only)),
+            container_path=_checked("mounts.containerPath", inside, hostpaths.container_path_error(inside)),
+            read_only=mount.read_only,
+        )
 
-    for _, ids in sorted(by_numa.items(), key=order):
-        chosen += ids
-    return chosen[: max(size, len(set(must_include)))]
+
+def _path(field: str, template: str, device: Candidate, index: int) -> str:
+    """A path for a device. What the hardware says of itself may be anything, so it is one part of a path or refused."""
+    variables = _of_one(device, index)
+    for name in used(template):
+        value = variables.get(name, "")
+        if value in ("", ".", "..") or "/" in value:
+            raise Refused(f"allocation.{field} needs $({name}), and for device {device.id} that is {value!r}")
+    return expand(template, variables)
+
+
+def _checked(field: str, path: str, wrong: str | None) -> str:
+    if wrong is not None:
+        raise Refused(f"allocation.{field} comes out as {path!r}, which {wrong}")
+    return path

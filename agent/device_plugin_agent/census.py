@@ -49,7 +49,7 @@ class Census(Collector):
             states = [entry.track.state for entry in offer.inventory.entries.values()]
             for state in DeviceState:
                 devices.add_metric([offer.name, state.value], states.count(state))
-            used = [entry for entry in offer.inventory.entries.values() if entry.holders]
+            used = [entry for entry in offer.inventory.entries.values() if entry.use]
             for entry in used[:MAX_LISTED_DEVICES]:
                 for holder in entry.holders:
                     labels = [offer.name, entry.device.id, holder.namespace, holder.pod, holder.container]

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field, replace
 from device_plugin_agent.health.probes import EXISTS, exists
 from device_plugin_agent.health.tracker import Observation, Track, step
 from device_plugin_agent.health.verdict import STEADY, Flaps, restless, shown, worst
+from device_plugin_agent.slots import device_of, slot_ids
 from device_plugin_agent.sources import Candidate, Discovery
-from device_plugin_api.config import DeviceCounts
+from device_plugin_api.config import DeviceCounts, SlotCounts
 from device_plugin_api.node import Device, DeviceState, Holder, SelectionStep
 from device_plugin_api.resource import Health, Probe
 
@@ -46,9 +47,10 @@ class Entry:
     present: bool = True
     selected: bool = True
     """Whether the configuration still wants it."""
-    holders: tuple[Holder, ...] = ()
-    allocated_at: float | None = None
-    """Monotonic time of the last Allocate."""
+    use: Mapping[str, tuple[Holder, ...]] = field(default_factory=dict)
+    """Slot → who has it, for those that somebody has."""
+    allocated_at: Mapping[str, float] = field(default_factory=dict)
+    """Slot → monotonic time of its last Allocate, for as long as podresources may not know of it (R8)."""
     gone_at: float | None = None
     """Monotonic time of the look that missed it first."""
 
@@ -56,6 +58,11 @@ class Entry:
     def settled(self) -> bool:
         """Whether it is not on its way back to Healthy."""
         return not self.flaps.flapping and all(track is None or track.settled for track in self.tracks.values())
+
+    @property
+    def holders(self) -> tuple[Holder, ...]:
+        """Who has it, each once."""
+        return tuple(dict.fromkeys(holder for holders in self.use.values() for holder in holders))
 
     @property
     def calm(self) -> bool:
@@ -73,17 +80,18 @@ class Entry:
         """What the kubelet is told."""
         return self.selected and self.track.state is DeviceState.HEALTHY
 
-    def used(self, monotonic: float) -> bool:
-        """Whether a container has it, or is just being given it."""
-        fresh = self.allocated_at is not None and monotonic - self.allocated_at < ALLOCATION_GRACE
-        return bool(self.holders) or fresh
+    @property
+    def taken(self) -> frozenset[str]:
+        """The slots that a container has, or is just being given."""
+        return frozenset((*self.use, *self.allocated_at))
 
 
 class Inventory:
     """The devices of one resource. Every change moves `version`; nothing here does I/O or reads a clock."""
 
-    def __init__(self, health: Health) -> None:
+    def __init__(self, health: Health, replicas: int = 1) -> None:
         self.health = health
+        self.replicas = replicas
         self.version = 0
         self.steps: tuple[SelectionStep, ...] = ()
         self._entries: dict[str, Entry] = {}
@@ -122,13 +130,16 @@ class Inventory:
         self._forget(monotonic)
 
     def use(self, holders: Mapping[str, tuple[Holder, ...]], *, now: float, monotonic: float) -> None:
-        """Take in who has which device, as podresources tells; a used device that nobody found is listed as missing."""
+        """Take in who has which slot, as podresources tells; a used device that nobody found is listed as missing."""
+        use: dict[str, dict[str, tuple[Holder, ...]]] = {}
+        for slot_id in sorted(holders):
+            use.setdefault(device_of(slot_id), {})[slot_id] = holders[slot_id]
         entries = dict(self._entries)
         for device_id, entry in self._entries.items():
-            held = holders.get(device_id, ())
-            if held != entry.holders:
-                entries[device_id] = replace(entry, holders=held)
-        for device_id in holders.keys() - entries.keys():
+            held = use.get(device_id, {})
+            if held != entry.use:
+                entries[device_id] = replace(entry, use=held)
+        for device_id in use.keys() - entries.keys():
             device = Candidate(id=device_id)
             gone = step(None, exists(None, device_id), self.health, now=now, monotonic=monotonic)
             entry = Entry(
@@ -137,7 +148,7 @@ class Inventory:
                 tracks={EXISTS: gone},
                 present=False,
                 selected=not self._draining,
-                holders=holders[device_id],
+                use=use[device_id],
                 gone_at=monotonic,
             )
             entries[device_id] = self._judged(entry, now, monotonic)
@@ -161,10 +172,29 @@ class Inventory:
         self._cordoned = dict(reasons)
         self._replace({device_id: self._judged(entry, now, monotonic) for device_id, entry in self._entries.items()})
 
-    def allocated(self, device_ids: Iterable[str], *, monotonic: float) -> None:
+    def share(self, replicas: int) -> None:
+        """Offer each device as so many slots."""
+        if replicas != self.replicas:
+            self.replicas = replicas
+            self.version += 1
+
+    def slots(self, entry: Entry) -> dict[str, bool]:
+        """What the kubelet is told of a device: slot → whether it is healthy.
+
+        Slots from before a change of its sharing stay until they are free, and until then nobody is given another one:
+        who has them was not told of sharing it so.
+        """
+        offered = slot_ids(entry.device.id, self.replicas)
+        former = entry.taken.difference(offered)
+        slots = {slot_id: entry.healthy and (not former or slot_id in entry.taken) for slot_id in offered}
+        return slots | dict.fromkeys(sorted(former), False)
+
+    def allocated(self, slots: Iterable[str], *, monotonic: float) -> None:
         """Note that these were just handed out."""
-        for device_id in device_ids:
-            self._entries[device_id] = replace(self._entries[device_id], allocated_at=monotonic)
+        for slot_id in slots:
+            entry = self._entries[device_of(slot_id)]
+            allocated_at = {**entry.allocated_at, slot_id: monotonic}
+            self._entries[entry.device.id] = replace(entry, allocated_at=allocated_at)
 
     def adopt(self, devices: Iterable[Device], since: Mapping[str, float], *, monotonic: float) -> None:
         """Take over from what the last agent process reported: since when, and what was there that is not any more.
@@ -198,7 +228,8 @@ class Inventory:
                         )
                     },
                     present=False,
-                    holders=device.allocated_to,
+                    # Which of its slots each has, podresources will tell.
+                    use={slot_ids(device.id, self.replicas)[0]: device.allocated_to} if device.allocated_to else {},
                     gone_at=monotonic,
                 )
         self._replace(dict(sorted(entries.items())))
@@ -228,8 +259,12 @@ class Inventory:
             unhealthy=states.count(DeviceState.UNHEALTHY),
             unknown=states.count(DeviceState.UNKNOWN),
             cordoned=states.count(DeviceState.CORDONED),
-            allocated=sum(bool(entry.holders) for entry in self._entries.values()),
+            allocated=sum(bool(entry.use) for entry in self._entries.values()),
         )
+
+    def slot_counts(self, entry: Entry) -> SlotCounts:
+        """The slots of a device, counted."""
+        return SlotCounts(total=len(self.slots(entry)), used=len(entry.use))
 
     def _first_look(self, found: Candidate, now: float, monotonic: float) -> Entry:
         track = step(None, exists(found, _name(found)), self.health, now=now, monotonic=monotonic)
@@ -287,11 +322,15 @@ class Inventory:
         return replace(entry, track=track, selected=False)
 
     def _forget(self, monotonic: float) -> None:
+        known = {
+            device_id: _without_old_allocations(entry, monotonic) if entry.allocated_at else entry
+            for device_id, entry in self._entries.items()
+        }
         self._replace(
             {
                 device_id: entry
-                for device_id, entry in self._entries.items()
-                if entry.used(monotonic) or not self._forgettable(entry, monotonic)
+                for device_id, entry in known.items()
+                if entry.taken or not self._forgettable(entry, monotonic)
             }
         )
 
@@ -305,6 +344,11 @@ class Inventory:
             self._entries = entries
             if not quietly:
                 self.version += 1
+
+
+def _without_old_allocations(entry: Entry, monotonic: float) -> Entry:
+    fresh = {slot: at for slot, at in entry.allocated_at.items() if monotonic - at < ALLOCATION_GRACE}
+    return entry if len(fresh) == len(entry.allocated_at) else replace(entry, allocated_at=fresh)
 
 
 def _name(device: Candidate) -> str:

@@ -147,7 +147,7 @@ class Registration:
                 lived, why = await self._once(identity)
                 failures = 1 if lived >= _STABLE else failures + 1
                 if not self.state.now:
-                    self._metrics.register_failures.labels(self._plugin.resource_name).inc()
+                    self._metrics.register_failures.labels(self._plugin.resource.name).inc()
                 self._set(Registered(message=why, at=self.state.at))
                 if self._plugin.leaving:
                     return
@@ -161,7 +161,7 @@ class Registration:
         try:
             endpoint = await self._serve()
             asked = self._clock.monotonic()
-            stream = self._plugin.streams.expect()
+            stream = self._plugin.streams.expect(self._plugin.options)
             await self._unless_replaced(identity, self._register(endpoint))
             async with asyncio.timeout(_STREAM_DEADLINE):
                 await self._unless_replaced(identity, stream.opened.wait())
@@ -171,18 +171,18 @@ class Registration:
             # The kubelet's own words; a refused connection is its normal state between two processes.
             level = logging.DEBUG if error.code() is grpc.StatusCode.UNAVAILABLE else logging.WARNING
             why = f"the kubelet refused it: {error.details()}"
-            _log.log(level, "Registration failed", extra={"resource": self._plugin.resource_name, "err": why})
+            _log.log(level, "Registration failed", extra={"resource": self._plugin.resource.name, "err": why})
             return 0.0, why
         except TimeoutError:
             return 0.0, "the kubelet accepted it but did not ask for the devices"
         except OSError as error:
             return 0.0, f"cannot listen in {self._directory}: {error.strerror or error}"
         opened = self._clock.monotonic()
-        self._metrics.register.labels(self._plugin.resource_name).observe(opened - asked)
+        self._metrics.register.labels(self._plugin.resource.name).observe(opened - asked)
         self._set(Registered(now=True, message="", at=self._clock.now()))
-        _log.info("Registered", extra={"resource": self._plugin.resource_name})
+        _log.info("Registered", extra={"resource": self._plugin.resource.name})
         await stream.closed.wait()
-        _log.info("The kubelet closed its stream", extra={"resource": self._plugin.resource_name})
+        _log.info("The kubelet closed its stream", extra={"resource": self._plugin.resource.name})
         return self._clock.monotonic() - opened, "the kubelet closed its stream of devices"
 
     async def _unless_replaced(self, identity: Identity, waiting: Coroutine[Any, Any, object]) -> None:
@@ -230,7 +230,7 @@ class Registration:
         options = (("grpc.use_local_subchannel_pool", 1), ("grpc.default_authority", "localhost"))
         async with grpc.aio.insecure_channel(f"unix:{self._kubelet.path}", options=options) as channel:
             request = api.RegisterRequest(
-                version=API_VERSION, endpoint=endpoint, resource_name=self._plugin.resource_name
+                version=API_VERSION, endpoint=endpoint, resource_name=self._plugin.resource.name
             )
             await rpc.RegistrationStub(channel).Register(request, timeout=_REGISTER_DEADLINE)
 

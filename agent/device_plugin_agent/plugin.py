@@ -7,14 +7,14 @@ from collections.abc import AsyncIterator, Callable
 import grpc
 import grpc.aio
 
-from device_plugin_agent import allocation
+from device_plugin_agent import allocation, preference
 from device_plugin_agent.clock import Clock
-from device_plugin_agent.inventory import Entry, Inventory
+from device_plugin_agent.inventory import Inventory
 from device_plugin_agent.kubelet_api import deviceplugin_pb2 as api
 from device_plugin_agent.kubelet_api import deviceplugin_pb2_grpc as rpc
 from device_plugin_agent.metrics import Metrics
 from device_plugin_agent.signal import Signal
-from device_plugin_api.resource import Allocation
+from device_plugin_api.resource import Resource
 
 LIST_INTERVAL = 0.1
 """Seconds between two lists on one stream at least: each makes the kubelet rewrite its checkpoint (R15)."""
@@ -23,9 +23,11 @@ _log = logging.getLogger(__name__)
 
 
 class Stream:
-    """The one ListAndWatch stream that belongs to a registration."""
+    """The one ListAndWatch stream that belongs to a registration, or a checker's."""
 
-    def __init__(self) -> None:
+    def __init__(self, options: api.DevicePluginOptions | None = None) -> None:
+        self.options = options
+        """What the kubelet was told at its registration."""
         self.opened = asyncio.Event()
         self.closed = asyncio.Event()
 
@@ -36,9 +38,9 @@ class Streams:
     def __init__(self) -> None:
         self._expected: Stream | None = None
 
-    def expect(self) -> Stream:
+    def expect(self, options: api.DevicePluginOptions) -> Stream:
         """Call before Register: the next stream to open is the kubelet's."""
-        self._expected = Stream()
+        self._expected = Stream(options)
         return self._expected
 
     def open(self) -> Stream:
@@ -53,23 +55,29 @@ class DevicePlugin(rpc.DevicePluginServicer):
 
     def __init__(
         self,
-        resource_name: str,
+        resource: Resource,
         inventory: Inventory,
-        settings: Allocation,
         *,
         clock: Clock,
         metrics: Metrics,
         handed_out: Callable[[], None],
     ) -> None:
-        self.resource_name = resource_name
+        self.resource = resource
         self.inventory = inventory
-        self.settings = settings
         self.changed = Signal()
         self.streams = Streams()
         self.leaving = False
         self._clock = clock
         self._metrics = metrics
         self._handed_out = handed_out
+
+    @property
+    def options(self) -> api.DevicePluginOptions:
+        """What the kubelet has to know at a registration, and learns at no other time."""
+        return api.DevicePluginOptions(
+            pre_start_required=self.resource.allocation.pre_start.verify_healthy,
+            get_preferred_allocation_available=True,
+        )
 
     def leave(self) -> None:
         """End the kubelet's stream once it has carried an empty list."""
@@ -79,13 +87,13 @@ class DevicePlugin(rpc.DevicePluginServicer):
     async def GetDevicePluginOptions(  # noqa: N802  (the kubelet's name)
         self, request: api.Empty, context: "grpc.aio.ServicerContext[api.Empty, api.DevicePluginOptions]"
     ) -> api.DevicePluginOptions:
-        """Tell that a preferred allocation can be asked for."""
-        return api.DevicePluginOptions(get_preferred_allocation_available=True)
+        """Tell which of the optional calls are wanted."""
+        return self.options
 
     async def ListAndWatch(  # noqa: N802
         self, request: api.Empty, context: "grpc.aio.ServicerContext[api.Empty, api.ListAndWatchResponse]"
     ) -> AsyncIterator[api.ListAndWatchResponse]:
-        """The whole list at once, and again after each change."""
+        """The whole list at once, and again after each change, until the kubelet has to ask for other options."""
         stream = self.streams.open()
         try:
             told: api.ListAndWatchResponse | None = None
@@ -98,6 +106,8 @@ class DevicePlugin(rpc.DevicePluginServicer):
                     await asyncio.sleep(LIST_INTERVAL)
                 if self.leaving and not response.devices:
                     return  # the end of the stream carries what was sent before; breaking it off might not
+                if stream.options not in (None, self.options):
+                    return  # only a new registration tells them
                 await self.changed.after(seen)
         finally:
             stream.closed.set()
@@ -110,8 +120,10 @@ class DevicePlugin(rpc.DevicePluginServicer):
         """Choose devices for each container."""
         response = api.PreferredAllocationResponse()
         for wanted in request.container_requests:
-            chosen = allocation.preferred(
+            chosen = preference.preferred(
+                self.resource.allocation.policy,
                 self.inventory.entries,
+                self.inventory.replicas,
                 wanted.available_deviceIDs,
                 wanted.must_include_deviceIDs,
                 wanted.allocation_size,
@@ -125,26 +137,26 @@ class DevicePlugin(rpc.DevicePluginServicer):
         context: "grpc.aio.ServicerContext[api.AllocateRequest, api.AllocateResponse]",
     ) -> api.AllocateResponse:
         """What each container gets; refused as a whole when one device must not be handed out (R11, R12)."""
-        with self._metrics.allocate.labels(self.resource_name).time():
+        with self._metrics.allocate.labels(self.resource.name).time():
             try:
                 response = self._answer(request)
-            except (allocation.Refused, allocation.UnknownVariable) as error:
-                self._metrics.refusals.labels(self.resource_name).inc()
-                _log.warning("Refused an allocation", extra={"resource": self.resource_name, "err": str(error)})
+            except allocation.Refused as error:
+                self._metrics.refusals.labels(self.resource.name).inc()
+                _log.warning("Refused an allocation", extra={"resource": self.resource.name, "err": str(error)})
                 await context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
-        self._metrics.allocations.labels(self.resource_name).inc(len(response.container_responses))
+        self._metrics.allocations.labels(self.resource.name).inc(len(response.container_responses))
         self._handed_out()
         return response
 
     def _answer(self, request: api.AllocateRequest) -> api.AllocateResponse:
         response = api.AllocateResponse()
-        picked: list[Entry] = []
+        slots: list[str] = []
         for wanted in request.container_requests:
-            entries = allocation.pick(self.inventory.entries, wanted.devices_ids)
-            granted = allocation.grant(self.resource_name, self.settings, entries)
+            entries = allocation.pick(self.inventory, wanted.devices_ids, self.resource.sharing.max_per_container)
+            granted = allocation.grant(self.resource.name, self.resource.allocation, entries)
             response.container_responses.append(container_response(granted))
-            picked += entries
-        self.inventory.allocated((entry.device.id for entry in picked), monotonic=self._clock.monotonic())
+            slots += wanted.devices_ids
+        self.inventory.allocated(slots, monotonic=self._clock.monotonic())
         return response
 
     async def PreStartContainer(  # noqa: N802
@@ -152,17 +164,23 @@ class DevicePlugin(rpc.DevicePluginServicer):
         request: api.PreStartContainerRequest,
         context: "grpc.aio.ServicerContext[api.PreStartContainerRequest, api.PreStartContainerResponse]",
     ) -> api.PreStartContainerResponse:
-        """Nothing to do: the options do not ask for this call."""
+        """Refuse the start of a container whose devices do not work."""
+        try:
+            allocation.verify(self.inventory, request.devices_ids)
+        except allocation.Refused as error:
+            _log.warning("Refused a start", extra={"resource": self.resource.name, "err": str(error)})
+            await context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
         return api.PreStartContainerResponse()
 
 
 def device_list(inventory: Inventory) -> api.ListAndWatchResponse:
-    """What the kubelet is told of every device."""
+    """What the kubelet is told of every slot."""
     response = api.ListAndWatchResponse()
-    for device_id, entry in inventory.entries.items():
-        device = response.devices.add(ID=device_id, health="Healthy" if entry.healthy else "Unhealthy")
-        if entry.device.numa_node is not None:
-            device.topology.nodes.add(ID=entry.device.numa_node)
+    for entry in inventory.entries.values():
+        for slot_id, healthy in inventory.slots(entry).items():
+            device = response.devices.add(ID=slot_id, health="Healthy" if healthy else "Unhealthy")
+            if entry.device.numa_node is not None:
+                device.topology.nodes.add(ID=entry.device.numa_node)
     return response
 
 

@@ -13,7 +13,7 @@ from device_plugin_agent.signal import Signal
 from device_plugin_api.node import Holder
 
 Use = Mapping[str, Mapping[str, tuple[Holder, ...]]]
-"""Resource name → device ID → who has it."""
+"""Resource name → slot → who has it."""
 
 _PERIOD_IN_USE, _PERIOD_IDLE = 2.0, 10.0
 """Seconds between two questions: the kubelet answers 100 a second to all clients of the node together (R18)."""

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from device_plugin_agent import allocation
 from device_plugin_agent.clock import Clock
 from device_plugin_agent.health.probes import Polled, polled
 from device_plugin_agent.sources import Discovery, HostView, Source, source_for
 from device_plugin_api import checks
 from device_plugin_api.node import SelectionStep
 from device_plugin_api.resource import Probe, Resource
+from device_plugin_api.rules import MAX_SLOTS
 
 _MAX_DROPPED_SHOWN = 8
 
@@ -33,7 +33,6 @@ def prepare(resource: Resource, host: HostView, clock: Clock) -> Prepared:
     if wrong:
         raise Rejected(f"{resource.name}: {wrong}")
     try:
-        allocation.check(resource.allocation)
         return Prepared(resource, source_for(resource, host, clock), polled(resource.health, host, clock))
     except ValueError as error:
         raise Rejected(f"{resource.name}: {error}") from None
@@ -47,6 +46,16 @@ def without_taken(discovery: Discovery, taken: Mapping[str, str]) -> Discovery:
         if names:
             dropped[found.id] = f"offered as {names[0]}"
     return _without(discovery, dropped, "not offered by an earlier resource")
+
+
+def without_surplus(discovery: Discovery, replicas: int) -> Discovery:
+    """Leave out what the kubelet's list has no room for: all would be lost with a list that it does not take."""
+    most = MAX_SLOTS // replicas
+    if len(discovery.candidates) <= most:
+        return discovery
+    surplus = sorted(found.id for found in discovery.candidates)[most:]
+    why = f"the kubelet takes at most {MAX_SLOTS} slots of one resource"
+    return _without(discovery, dict.fromkeys(surplus, why), "within the kubelet's limit")
 
 
 def without_held(discovery: Discovery, held: Mapping[str, str]) -> Discovery:

@@ -8,8 +8,16 @@ from device_plugin_agent.inventory import Entry, Inventory
 from device_plugin_agent.registered import Registered
 from device_plugin_api import conditions
 from device_plugin_api.conditions import Condition
-from device_plugin_api.config import DeviceCounts
-from device_plugin_api.node import MAX_LISTED_DEVICES, ContestedDevice, Device, DeviceState, NodeStatus, ResourceStatus
+from device_plugin_api.config import DeviceCounts, SlotCounts
+from device_plugin_api.node import (
+    MAX_HOLDERS,
+    MAX_LISTED_DEVICES,
+    ContestedDevice,
+    Device,
+    DeviceState,
+    NodeStatus,
+    ResourceStatus,
+)
 
 _MAX_MESSAGE = 256
 
@@ -73,17 +81,19 @@ def _condition(type_: str, status: str, reason: str, message: str, now: float) -
 
 
 def _resource(offer: Offer) -> ResourceStatus:
-    entries = offer.inventory.entries
+    inventory = offer.inventory
+    entries = inventory.entries
     listed = _listed(entries)
     return ResourceStatus(
         name=offer.name,
         registered=offer.registration.now,
         message=_cut(offer.registration.message, 512),
         last_registration_time=None if offer.registration.at is None else timestamp(offer.registration.at),
-        counts=offer.inventory.counts(),
-        devices=tuple(_device(entry) for entry in listed),
+        counts=inventory.counts(),
+        slots=sum(map(inventory.slot_counts, entries.values()), SlotCounts()),
+        devices=tuple(_device(entry, inventory) for entry in listed),
         devices_truncated=len(listed) < len(entries),
-        candidates=offer.inventory.steps,
+        candidates=inventory.steps,
     )
 
 
@@ -91,12 +101,12 @@ def _listed(entries: Mapping[str, Entry]) -> list[Entry]:
     """All, or when there are too many the troubled and allocated ones before the others; sorted by ID."""
     dull = sorted(
         entries.values(),
-        key=lambda entry: (entry.track.state is DeviceState.HEALTHY, not entry.holders, entry.device.id),
+        key=lambda entry: (entry.track.state is DeviceState.HEALTHY, not entry.use, entry.device.id),
     )
     return sorted(dull[:MAX_LISTED_DEVICES], key=lambda entry: entry.device.id)
 
 
-def _device(entry: Entry) -> Device:
+def _device(entry: Entry, inventory: Inventory) -> Device:
     return Device(
         id=entry.device.id,
         path=_cut(entry.device.path, 256),
@@ -106,7 +116,8 @@ def _device(entry: Entry) -> Device:
         last_transition_time=timestamp(entry.track.since),
         numa_node=entry.device.numa_node,
         attributes={key: _cut(value, 256) for key, value in entry.device.attributes.items()},
-        allocated_to=entry.holders,
+        allocated_to=entry.holders[:MAX_HOLDERS],
+        slots=inventory.slot_counts(entry) if inventory.replicas > 1 else None,
     )
 
 

@@ -19,7 +19,7 @@ from device_plugin_agent.metrics import Metrics
 from device_plugin_agent.plugin import DevicePlugin
 from device_plugin_agent.podresources import Use
 from device_plugin_agent.prober import Prober
-from device_plugin_agent.serving import Prepared, prepare, without_claimed, without_held, without_taken
+from device_plugin_agent.serving import Prepared, prepare, without_claimed, without_held, without_surplus, without_taken
 from device_plugin_agent.signal import Signal
 from device_plugin_agent.sources import Discovery, HostView, Source
 from device_plugin_agent.status import Offer
@@ -231,11 +231,10 @@ class Supervisor:
 
     def _start(self, wanted: Prepared) -> None:
         resource = wanted.resource
-        inventory = Inventory(resource.health)
+        inventory = Inventory(resource.health, resource.sharing.replicas)
         plugin = DevicePlugin(
-            resource.name,
+            resource,
             inventory,
-            resource.allocation,
             clock=self._clock,
             metrics=self._metrics,
             handed_out=self._handed_out,
@@ -286,7 +285,10 @@ class Supervisor:
         served.resource, served.source, served.due = resource, wanted.source, 0.0
         served.inventory.health = resource.health
         served.prober.replace(wanted.probes)
-        served.plugin.settings = resource.allocation
+        served.plugin.resource = resource
+        served.plugin.changed.fire()
+        with self._news(served):
+            served.inventory.share(resource.sharing.replicas)
 
     def _drain(self, served: _Served) -> None:
         if not served.draining:
@@ -333,7 +335,8 @@ class Supervisor:
             if monotonic >= served.due:
                 with self._metrics.scan.labels(name).time():
                     found = served.source.discover()
-                served.discovery = without_taken(found, taken)
+                fitting = without_surplus(found, served.resource.sharing.replicas)
+                served.discovery = without_taken(fitting, taken)
                 looked[name] = served
             if not served.draining:
                 taken |= {node: name for device in served.discovery.candidates for node in device.nodes}
@@ -372,12 +375,11 @@ class Supervisor:
         return frozenset((name, device) for name, served in self._served.items() for device in served.inventory.entries)
 
     def _in_use(self) -> frozenset[Named]:
-        monotonic = self._clock.monotonic()
         return frozenset(
             (name, device)
             for name, served in self._served.items()
             for device, entry in served.inventory.entries.items()
-            if entry.used(monotonic)
+            if entry.taken
         )
 
     @contextmanager

@@ -7,9 +7,10 @@ the kubelet is checked here; bounds are checked by the types themselves.
 import re
 from collections.abc import Iterator
 
-from device_plugin_api import hardware, hostpaths
+from device_plugin_api import hardware, hostpaths, templates
 from device_plugin_api.names import resource_name_error
-from device_plugin_api.resource import SOURCES, Allocation, PciSource, Resource, UsbSource
+from device_plugin_api.resource import SOURCES, Allocation, PciSource, Resource, Source, UsbSource
+from device_plugin_api.rules import MAX_SLOTS
 
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _STEERING = ("PATH", "IFS", "ENV", "BASH_ENV")
@@ -23,7 +24,6 @@ _RUNTIME_OWNED = (
     "run.oci",
     "io.katacontainers",
 )
-_CONTAINER_ROOTS = ("/dev", "/proc", "/sys")
 
 
 def problems(resource: Resource) -> Iterator[str]:
@@ -31,22 +31,32 @@ def problems(resource: Resource) -> Iterator[str]:
     name = resource_name_error(resource.name)
     if name is not None:
         yield f"name: {name}"
-    if sum(getattr(resource.source, name) is not None for name in SOURCES) != 1:
+    if not one_source(resource.source):
         yield f"source: exactly one source must be given: {', '.join(SOURCES)}"
     if resource.source.usb is not None:
         yield from _usb_problems(resource.source.usb)
     if resource.source.pci is not None:
         yield from _pci_problems(resource.source.pci)
     if resource.source.simulated is not None:
+        slots = resource.source.simulated.count * resource.sharing.replicas
+        if slots > MAX_SLOTS:
+            yield f"sharing.replicas: {slots} slots a node; the kubelet takes at most {MAX_SLOTS} of one resource"
         for index, failure in enumerate(resource.source.simulated.failures):
             if 0 < failure.every_seconds <= failure.for_seconds:
                 yield f"source.simulated.failures[{index}]: everySeconds must be longer than forSeconds, or 0"
     if resource.source.paths is not None:
         for member in ("include", "exclude"):
             for glob in getattr(resource.source.paths, member):
-                if not _is_device_path(glob):
-                    yield f"source.paths.{member}: {glob!r} must be a path below {hostpaths.DEVICE_ROOT} without '..'"
+                wrong = hostpaths.device_path_error(glob)
+                if wrong is not None:
+                    yield f"source.paths.{member}: {glob!r} {wrong}"
     yield from _allocation_problems(resource.allocation)
+    yield from _template_problems(resource)
+
+
+def one_source(source: Source) -> bool:
+    """Whether exactly one of its members is given."""
+    return sum(getattr(source, name) is not None for name in SOURCES) == 1
 
 
 def _usb_problems(usb: UsbSource) -> Iterator[str]:
@@ -72,8 +82,10 @@ def _form_problems(field: str, form: hardware.Form, names: tuple[str, ...]) -> I
 def _allocation_problems(allocation: Allocation) -> Iterator[str]:
     if allocation.permissions not in ("r", "w", "rw"):
         yield "allocation.permissions: must be r, w or rw"
+    if allocation.policy not in ("Aligned", "Packed", "Distributed"):
+        yield "allocation.policy: must be Aligned, Packed or Distributed"
     path = allocation.container_path
-    if path is not None and not (_is_device_path(path) and ("$(INDEX)" in path or "$(DEVICE_ID)" in path)):
+    if path is not None and (hostpaths.device_path_error(path) or not _tells_apart(path)):
         yield "allocation.containerPath: must be a path below /dev with $(INDEX) or $(DEVICE_ID) in it"
     for variable in allocation.env:
         if not _ENV_NAME.fullmatch(variable.name):
@@ -84,15 +96,35 @@ def _allocation_problems(allocation: Allocation) -> Iterator[str]:
         wrong = hostpaths.mount_error(mount.host_path, read_only=mount.read_only)
         if wrong is not None:
             yield f"allocation.mounts: hostPath {mount.host_path!r} {wrong}"
-        inside = mount.container_path
-        if not hostpaths.is_clean_absolute(inside):
-            yield f"allocation.mounts: containerPath {inside!r} must be an absolute path without '..'"
-        if any(inside == root or hostpaths.is_below(inside, root) for root in _CONTAINER_ROOTS):
-            yield f"allocation.mounts: containerPath {inside!r} must not be in {', '.join(_CONTAINER_ROOTS)}"
+        inside = hostpaths.container_path_error(mount.container_path)
+        if inside is not None:
+            yield f"allocation.mounts: containerPath {mount.container_path!r} {inside}"
+        if templates.used(mount.host_path + mount.container_path) and not _tells_apart(mount.container_path):
+            yield (
+                f"allocation.mounts: containerPath {mount.container_path!r} must have $(INDEX) or $(DEVICE_ID) in it, "
+                "since the mount differs by device"
+            )
     for key in allocation.annotations:
         if any(owned in key for owned in _RUNTIME_OWNED):
             yield f"allocation.annotations: {key!r} belongs to Kubernetes or a container runtime"
 
 
-def _is_device_path(path: str) -> bool:
-    return hostpaths.is_clean_absolute(path) and hostpaths.is_below(path, hostpaths.DEVICE_ROOT)
+def _template_problems(resource: Resource) -> Iterator[str]:
+    allocation = resource.allocation
+    given = [name for name in SOURCES if getattr(resource.source, name) is not None]
+    attributes = [f"{templates.ATTRIBUTE}{key}" for name in given for key in templates.ATTRIBUTES[name]]
+    in_values, in_paths = (*templates.IN_VALUES, *attributes), (*templates.IN_PATHS, *attributes)
+    texts = [
+        *(("containerPath", path, in_paths) for path in (allocation.container_path,) if path is not None),
+        *((f"env[{variable.name}]", variable.value, in_values) for variable in allocation.env),
+        *(("mounts.hostPath", mount.host_path, in_paths) for mount in allocation.mounts),
+        *(("mounts.containerPath", mount.container_path, in_paths) for mount in allocation.mounts),
+        *((f"annotations[{key}]", value, in_values) for key, value in allocation.annotations.items()),
+    ]
+    for field, text, known in texts:
+        for wrong in templates.unknown(text, known):
+            yield f"allocation.{field}: {wrong}"
+
+
+def _tells_apart(path: str) -> bool:
+    return any(f"$({name})" in path for name in templates.IN_PATHS)

@@ -50,6 +50,30 @@ class AgentSettings(Struct, rename="camel", frozen=True, kw_only=True, omit_defa
     ] = "system-node-critical"
 
 
+class Rollout(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=True):
+    """How a new content of `resources` reaches the nodes. Nodes that are new get it at once."""
+
+    max_unavailable: Annotated[
+        int | str,
+        doc(
+            "Nodes that get it at a time, as a number or a percentage of the nodes, rounded up. The next ones follow "
+            "when their agents run it and all that worked before works.",
+            openapi={"maxLength": 4},
+            rules=rules.MAX_UNAVAILABLE,
+        ),
+    ] = "10%"
+    paused: Annotated[bool, doc("Whether no further node gets it for now.")] = False
+    on_regression: Annotated[
+        str,
+        doc(
+            "What follows when a node is worse off with it: a device that worked does not any more, a resource has no "
+            "device left, the agent refuses it or is lost. Pause keeps it from all further nodes.",
+            openapi=enum("Pause", "Continue"),
+            max_length=8,
+        ),
+    ] = "Pause"
+
+
 class Cordon(Struct, rename="camel", frozen=True, kw_only=True):
     """A device that shall not be handed out."""
 
@@ -77,7 +101,7 @@ class ConfigSpec(Struct, rename="camel", frozen=True, kw_only=True, omit_default
         doc("Tolerations of the agents, as in a pod.", max_length=32, openapi=ATOMIC),
     ] = ()
     resources: Annotated[
-        tuple[Resource, ...],
+        tuple[Annotated[Resource, doc("A resource.", rules=rules.RESOURCE)], ...],
         doc("The resources that agents offer.", min_length=1, max_length=16, openapi=list_map("name")),
     ]
     cordoned_devices: Annotated[
@@ -88,6 +112,9 @@ class ConfigSpec(Struct, rename="camel", frozen=True, kw_only=True, omit_default
             openapi=list_map("node", "resource", "device"),
         ),
     ] = ()
+    rollout: Annotated[Rollout, doc("How a new content of `resources` reaches the nodes.", openapi=DEFAULT_EMPTY)] = (
+        field(default_factory=Rollout)
+    )
     agent: Annotated[AgentSettings, doc("How agents run.", openapi=DEFAULT_EMPTY)] = field(
         default_factory=AgentSettings
     )
@@ -122,12 +149,23 @@ class DeviceCounts(Struct, rename="camel", frozen=True, kw_only=True):
         )
 
 
+class SlotCounts(Struct, rename="camel", frozen=True, kw_only=True):
+    """What the kubelet counts, counted: a device once, or as often as it is shared."""
+
+    total: Annotated[int, doc("All that the kubelet knows.", ge=0)] = 0
+    used: Annotated[int, doc("Of these: given to a container.", ge=0)] = 0
+
+    def __add__(self, other: "SlotCounts") -> "SlotCounts":
+        return SlotCounts(total=self.total + other.total, used=self.used + other.used)
+
+
 class ResourceSummary(Struct, rename="camel", frozen=True, kw_only=True):
     """One resource over all nodes."""
 
     name: Annotated[str, doc("Resource name.", max_length=308)]
     nodes: Annotated[int, doc("Nodes that offer at least one device of it.", ge=0)] = 0
     devices: Annotated[DeviceCounts, doc("Its devices.")] = field(default_factory=DeviceCounts)
+    slots: Annotated[SlotCounts, doc("Its devices as often as they are shared.")] = field(default_factory=SlotCounts)
 
 
 class Problem(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=True):

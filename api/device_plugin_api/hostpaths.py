@@ -12,6 +12,9 @@ WRITABLE_MOUNTS = ("/srv", "/run/deviceplugins.dev")
 """Data and sockets. Nothing the host executes as root lives here, so a container may write."""
 
 
+RUNTIME_ROOTS = ("/dev", "/proc", "/sys")
+"""What the container runtime fills in a container."""
+
 SYSFS_ROOTS = ("/sys/block", "/sys/bus", "/sys/class", "/sys/dev", "/sys/devices")
 """Where hardware is described. The rest of sysfs is about the kernel, and what a probe reads is shown in a status."""
 
@@ -33,6 +36,22 @@ def is_clean_absolute(path: str) -> bool:
 def is_below(path: str, root: str) -> bool:
     """Whether `path` lies inside `root` (not `root` itself)."""
     return path.startswith(root.rstrip("/") + "/")
+
+
+def container_path_error(path: str) -> str | None:
+    """Why nothing may be mounted onto `path` in a container, or None."""
+    if not is_clean_absolute(path):
+        return "must be an absolute path without '..', '.' or empty parts"
+    if any(path == root or is_below(path, root) for root in RUNTIME_ROOTS):
+        return f"must not be in {', '.join(RUNTIME_ROOTS)}"
+    return None
+
+
+def device_path_error(path: str) -> str | None:
+    """Why `path` is no place for a device, on the host or in a container; or None."""
+    if is_clean_absolute(path) and is_below(path, DEVICE_ROOT):
+        return None
+    return f"must be a path below {DEVICE_ROOT} without '..'"
 
 
 def mount_error(path: str, *, read_only: bool) -> str | None:

@@ -7,11 +7,12 @@ from msgspec import Struct, field
 
 from device_plugin_api import rules
 from device_plugin_api.conditions import Condition
-from device_plugin_api.config import MAX_CORDONED, DeviceCounts
+from device_plugin_api.config import MAX_CORDONED, DeviceCounts, SlotCounts
 from device_plugin_api.resource import Resource
 from device_plugin_api.schema import ATOMIC, ATOMIC_MAP, DATE_TIME, doc, enum, list_map
 
 MAX_LISTED_DEVICES = 500
+MAX_HOLDERS = 64
 MAX_CONTESTED = 64
 MAX_RIVALS = 8
 
@@ -51,7 +52,8 @@ class NodeSpec(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=
     ) = None
     revision: Annotated[str, doc("Names this content of `resources`.", min_length=1, max_length=63)]
     resources: Annotated[
-        tuple[Resource, ...], doc("What the agent offers.", min_length=1, max_length=16, openapi=list_map("name"))
+        tuple[Annotated[Resource, doc("A resource.", rules=rules.RESOURCE)], ...],
+        doc("What the agent offers.", min_length=1, max_length=16, openapi=list_map("name")),
     ]
     cordoned_devices: Annotated[
         tuple[CordonedDevice, ...],
@@ -74,7 +76,13 @@ class Holder(Struct, rename="camel", frozen=True, kw_only=True):
 class Device(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=True):
     """One physical device."""
 
-    id: Annotated[str, doc("Its ID, the same over restarts; what the kubelet and podresources call it.", max_length=63)]
+    id: Annotated[
+        str,
+        doc(
+            "Its ID, the same over restarts; what the kubelet and podresources call it. A share is <id>::<n>.",
+            max_length=63,
+        ),
+    ]
     path: Annotated[str, doc("Its node on the host; empty when it has none.", max_length=256)] = ""
     state: Annotated[
         DeviceState, doc("How it is.", openapi={"maxLength": 16} | enum("Healthy", "Unhealthy", "Unknown", "Cordoned"))
@@ -87,7 +95,8 @@ class Device(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=Tr
         dict[str, Annotated[str, doc("Attribute value.", max_length=256)]],
         doc("What is known about it.", max_length=16, openapi=ATOMIC_MAP),
     ] = {}
-    allocated_to: Annotated[tuple[Holder, ...], doc("Who has it.", max_length=64, openapi=ATOMIC)] = ()
+    allocated_to: Annotated[tuple[Holder, ...], doc("Who has it.", max_length=MAX_HOLDERS, openapi=ATOMIC)] = ()
+    slots: Annotated[SlotCounts, doc("Its shares, when it is shared.")] | None = None
 
 
 class SelectionStep(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=True):
@@ -115,6 +124,7 @@ class ResourceStatus(Struct, rename="camel", frozen=True, kw_only=True, omit_def
     counts: Annotated[DeviceCounts, doc("Its devices; exact, also when not all are listed.")] = field(
         default_factory=DeviceCounts
     )
+    slots: Annotated[SlotCounts, doc("Its devices as often as they are shared.")] = field(default_factory=SlotCounts)
     devices: Annotated[
         tuple[Device, ...],
         doc(

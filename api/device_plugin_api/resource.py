@@ -134,6 +134,23 @@ SOURCES = tuple(source.name for source in structs.fields(Source))
 """The members of which one is given."""
 
 
+class Sharing(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=True):
+    """Several containers on one device. Nothing keeps them apart there: what they share, they must agree on."""
+
+    replicas: Annotated[int, doc("How many slots each device is offered as.", ge=1, le=1000)] = 1
+    max_per_container: (
+        Annotated[
+            int,
+            doc(
+                "How many slots one container may have; any number when absent. A pod that asks for more fails.",
+                ge=1,
+                le=10000,
+            ),
+        ]
+        | None
+    ) = None
+
+
 class EnvVar(Struct, rename="camel", frozen=True, kw_only=True):
     """One environment variable of the user's container."""
 
@@ -141,7 +158,8 @@ class EnvVar(Struct, rename="camel", frozen=True, kw_only=True):
     value: Annotated[
         str,
         doc(
-            "Its value; may use $(DEVICE_ID), $(DEVICE_IDS), $(DEVICE_PATH) and $(DEVICE_PATHS).",
+            "Its value. $(DEVICE_ID) and $(DEVICE_PATH) are the first device's; $(DEVICE_IDS), $(DEVICE_PATHS), "
+            "$(INDEX) and $(attributes.<name>) those of all, joined by commas.",
             max_length=1024,
             rules=rules.TEMPLATE,
         ),
@@ -151,14 +169,40 @@ class EnvVar(Struct, rename="camel", frozen=True, kw_only=True):
 class Mount(Struct, rename="camel", frozen=True, kw_only=True):
     """One host path that the user's container sees."""
 
-    host_path: Annotated[str, doc("Path on the node.", max_length=256, rules=rules.HOST_MOUNT_PATH)]
+    host_path: Annotated[
+        str,
+        doc(
+            "Path on the node. With $(DEVICE_ID), $(INDEX) or $(attributes.<name>) here or in containerPath there is "
+            "one mount for each device.",
+            max_length=256,
+            rules=rules.HOST_MOUNT_PATH,
+        ),
+    ]
     container_path: Annotated[str, doc("Path in the container.", max_length=256, rules=rules.CONTAINER_MOUNT_PATH)]
     read_only: Annotated[bool, doc("Whether the container may only read.")] = True
+
+
+class PreStart(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=True):
+    """What happens before each start of a container, restarts included."""
+
+    verify_healthy: Annotated[
+        bool, doc("A container does not start while a device of it does not work; the kubelet tries again.")
+    ] = False
 
 
 class Allocation(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=True):
     """What a container that was given devices gets."""
 
+    policy: Annotated[
+        str,
+        doc(
+            "Which free devices a container gets. Aligned: on as few NUMA nodes, then PCI roots, as can be. Packed: "
+            "devices that are in use already, and few of them, so that others stay wholly free. Distributed: slots of "
+            "as many devices as can be, the least used first.",
+            openapi=enum("Aligned", "Packed", "Distributed"),
+            max_length=11,
+        ),
+    ] = "Aligned"
     permissions: Annotated[
         str, doc("Access to the device nodes: r, w or rw (never mknod).", openapi=enum("r", "w", "rw"), max_length=2)
     ] = "rw"
@@ -167,7 +211,8 @@ class Allocation(Struct, rename="camel", frozen=True, kw_only=True, omit_default
             str,
             doc(
                 "Where a device node appears in the container; the host's path when absent. "
-                "$(INDEX) counts the container's devices of this resource from 0.",
+                "$(INDEX) counts the container's devices of this resource from 0. $(DEVICE_ID) and "
+                "$(attributes.<name>) can be used too.",
                 max_length=256,
                 rules=rules.CONTAINER_DEVICE_PATH,
             ),
@@ -197,6 +242,7 @@ class Allocation(Struct, rename="camel", frozen=True, kw_only=True, omit_default
             openapi=ATOMIC_MAP,
         ),
     ] = {}
+    pre_start: Annotated[PreStart, doc("Before a container starts.")] = field(default_factory=PreStart)
 
 
 class Probe(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=True):
@@ -302,6 +348,9 @@ class Resource(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=
         ),
     ]
     source: Annotated[Source, doc("Where its devices come from.", rules=rules.ONE_SOURCE)]
+    sharing: Annotated[Sharing, doc("Whether containers share a device.", openapi=DEFAULT_EMPTY)] = field(
+        default_factory=Sharing
+    )
     allocation: Annotated[Allocation, doc("What containers get.", openapi=DEFAULT_EMPTY)] = field(
         default_factory=Allocation
     )

@@ -1,11 +1,11 @@
 """The CEL rules of both kinds: what the API server refuses, and what it then says."""
 
-from device_plugin_api import hardware, hostpaths, patterns
+from device_plugin_api import hardware, hostpaths, patterns, templates
 from device_plugin_api.names import MAX_CONFIG_NAME
 from device_plugin_api.schema import Rule, rule
 
-TEMPLATE_VARIABLES = ("DEVICE_ID", "DEVICE_IDS", "DEVICE_PATH", "DEVICE_PATHS")
-"""What `$(…)` may name in the value of a variable or an annotation."""
+MAX_SLOTS = 32768
+"""Of one resource on one node: a list of so many, each with the longest ID, stays below the kubelet's 4 MiB."""
 
 
 def _cel_strings(values: tuple[str, ...]) -> str:
@@ -106,13 +106,15 @@ PCI_SOURCE = (
     ),
 )
 
-TEMPLATE = (
-    rule(
-        _only_variables(*TEMPLATE_VARIABLES),
-        "has an unknown variable or an unclosed $(; known are "
-        + ", ".join(f"$({name})" for name in TEMPLATE_VARIABLES),
-    ),
-)
+_ATTRIBUTE = f"{templates.ATTRIBUTE[:-1]}[.][A-Za-z][A-Za-z0-9]*"
+
+
+def _template(names: tuple[str, ...]) -> dict[str, str]:
+    known = ", ".join(f"$({name})" for name in (*names, f"{templates.ATTRIBUTE}<name>"))
+    return rule(_only_variables(*names, _ATTRIBUTE), f"has an unknown variable or an unclosed $(; known are {known}")
+
+
+TEMPLATE = (_template(templates.IN_VALUES),)
 
 CONTAINER_DEVICE_PATH = (
     rule(
@@ -123,10 +125,7 @@ CONTAINER_DEVICE_PATH = (
         "self.contains('$(INDEX)') || self.contains('$(DEVICE_ID)')",
         "must contain $(INDEX) or $(DEVICE_ID), or a container's second device would land on the first",
     ),
-    rule(
-        _only_variables("INDEX", "DEVICE_ID"),
-        "may only use the variables $(INDEX) and $(DEVICE_ID)",
-    ),
+    _template(templates.IN_PATHS),
 )
 
 ENV_NAME = (
@@ -143,9 +142,10 @@ ENV_NAME = (
 CONTAINER_MOUNT_PATH = (
     rule(f"self.{_CLEAN} && !self.{_NO_DOTS}", "must be an absolute path without '.', '..' or empty parts"),
     rule(
-        "!" + _within("self", ("/dev", "/proc", "/sys")),
+        "!" + _within("self", hostpaths.RUNTIME_ROOTS),
         "must not be in /dev, /proc or /sys, which the container runtime fills",
     ),
+    _template(templates.IN_PATHS),
 )
 
 HOST_MOUNT_PATH = (
@@ -154,12 +154,18 @@ HOST_MOUNT_PATH = (
         _within("self", hostpaths.READ_ONLY_MOUNTS),
         f"must be in one of {', '.join(hostpaths.READ_ONLY_MOUNTS)}",
     ),
+    _template(templates.IN_PATHS),
 )
 
 MOUNT = (
     rule(
         f"self.readOnly || {_within('self.hostPath', hostpaths.WRITABLE_MOUNTS)}",
         f"readOnly: false is allowed only in {', '.join(hostpaths.WRITABLE_MOUNTS)}",
+    ),
+    rule(
+        "!(self.hostPath + self.containerPath).contains('$(') || self.containerPath.contains('$(INDEX)') || "
+        "self.containerPath.contains('$(DEVICE_ID)')",
+        "containerPath must contain $(INDEX) or $(DEVICE_ID) when the mount differs by device",
     ),
 )
 
@@ -322,6 +328,22 @@ AGENT_RESOURCES = tuple(
         f"requests.{what} (defaults count) must not exceed limits.{what}",
     )
     for what in ("cpu", "memory")
+)
+
+RESOURCE = (
+    rule(
+        "!has(self.source.simulated) || !has(self.sharing) || !has(self.sharing.replicas) || "
+        f"self.source.simulated.count * self.sharing.replicas <= {MAX_SLOTS}",
+        f"source.simulated.count times sharing.replicas must be at most {MAX_SLOTS}, "
+        "which is what the kubelet takes of one resource",
+    ),
+)
+
+MAX_UNAVAILABLE = (
+    rule(
+        "type(self) == int ? self >= 1 && self <= 10000 : self.matches('^([1-9][0-9]?|100)%$')",
+        "must be a number of nodes of at least 1, or a percentage from 1% to 100%",
+    ),
 )
 
 PRIORITY_CLASS = (

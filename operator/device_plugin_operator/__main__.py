@@ -8,6 +8,7 @@ from kubernetes.aio.config import ConfigException
 
 from device_plugin_operator import logs
 from device_plugin_operator.client import Client
+from device_plugin_operator.metrics import Metrics
 from device_plugin_operator.runtime import Failed, Operator
 from device_plugin_operator.settings import Settings, parse
 
@@ -16,12 +17,13 @@ _log = logging.getLogger("device_plugin_operator")
 
 async def run(settings: Settings) -> int:
     """The exit code: 0 after a wished end, 1 otherwise."""
+    metrics = Metrics()
     try:
-        client = await Client.connect(settings.kubeconfig)
+        client = await Client.connect(settings.kubeconfig, on_answer=metrics.answered)
     except ConfigException as error:
         _log.error("Found no way to the API server: run in a pod, or give --kubeconfig", extra={"err": str(error)})
         return 1
-    operator = Operator(settings, client)
+    operator = Operator(settings, client, metrics=metrics)
     operator.handle_signals()
     _log.info("Starting", extra={"agents_namespace": settings.agents_namespace, "agent_image": settings.agent_image})
     try:

@@ -10,7 +10,7 @@ import msgspec
 from device_plugin_api import group
 from device_plugin_api.config import ConfigStatus
 from device_plugin_operator import decode_fleet, paths
-from device_plugin_operator.client import APPLY_PATCH, MERGE_PATCH, ApiError, Client, RequestFailed
+from device_plugin_operator.client import APPLY_PATCH, MERGE_PATCH, ApiError, RequestFailed, Requests
 from device_plugin_operator.facts import Config
 from device_plugin_operator.fleet import Fleet
 from device_plugin_operator.plan import daemonset, drift
@@ -47,7 +47,7 @@ class NotRepaired(Exception):
 class Applier:
     """Carries out what a plan says. Our own writes are known to the fleet before the watch tells of them."""
 
-    def __init__(self, client: Client, fleet: Fleet, settings: Settings) -> None:
+    def __init__(self, client: Requests, fleet: Fleet, settings: Settings) -> None:
         self._client = client
         self._fleet = fleet
         self._namespace = settings.agents_namespace
@@ -110,7 +110,10 @@ class Applier:
         _log.info("Created a NodeDevicePlugin", extra={"ndp": action.name})
 
     async def _update_node(self, action: UpdateNode) -> None:
-        body = {"metadata": {"uid": action.uid}, "spec": action.spec}
+        metadata: dict[str, Any] = {"uid": action.uid}
+        if action.annotations:
+            metadata["annotations"] = action.annotations
+        body = {"metadata": metadata, "spec": action.spec}
         try:
             content = await self._client.request(
                 "PATCH",
@@ -124,7 +127,7 @@ class Applier:
                 return  # it went, or another came, since we looked: the watch tells
             raise
         self._fleet.nodes.put(decode_fleet.node_object(content))
-        _log.info("Updated a NodeDevicePlugin", extra={"ndp": action.name, "revision": action.spec["revision"]})
+        _log.info("Updated a NodeDevicePlugin", extra={"ndp": action.name, "changed": sorted(action.spec)})
 
     async def _delete(self, path: str, uid: str) -> None:
         body = {"preconditions": {"uid": uid}, "propagationPolicy": "Background"}

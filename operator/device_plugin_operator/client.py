@@ -4,9 +4,11 @@ The package's own calls are slow, strict about partial objects and take an answe
 does well is finding out where the API server is and who we are.
 """
 
+import logging
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import aiohttp
 import msgspec
@@ -21,6 +23,8 @@ _WATCH_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=75
 MERGE_PATCH = "application/merge-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
 JSON = "application/json"
+
+_log = logging.getLogger(__name__)
 
 OnAnswer = Callable[[str, str, int], None]
 """Told method, path and status (0: none came) of each request."""
@@ -66,6 +70,22 @@ class Credentials:
     private_key_path: str | None
     token: str | None
     insecure: bool
+
+
+class Requests(Protocol):
+    """Whoever sends requests."""
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: object = None,
+        content_type: str = JSON,
+    ) -> bytes:
+        """The answer's body. Raises RequestFailed."""
+        ...
 
 
 class Client:
@@ -132,6 +152,7 @@ class Client:
         except (aiohttp.ClientError, OSError) as error:
             raise Unreachable(f"{method} {path}: {error or type(error).__name__}") from error
         finally:
+            _log.debug("Requested", extra={"method": method, "path": path, "status": status})
             self._on_answer(method, path, status)
         if status >= 400:
             raise _refusal(status, content, response.headers.get("Retry-After"))

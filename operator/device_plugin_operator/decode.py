@@ -22,6 +22,7 @@ class Meta(Wire, frozen=True):
     creation_timestamp: str = ""
     deletion_timestamp: str | None = None
     labels: dict[str, str] | None = None
+    annotations: dict[str, str] | None = None
 
 
 class Object(Wire, frozen=True):

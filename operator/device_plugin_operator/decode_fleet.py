@@ -1,18 +1,20 @@
 """Agent pods and NodeDevicePlugins, from JSON to facts: there are thousands of them, so only what is needed."""
 
+import sys
+
 import msgspec
 from msgspec import Raw
 
 from device_plugin_api import conditions
-from device_plugin_api.config import MAX_PROBLEMS, DeviceCounts
-from device_plugin_api.group import CONFIG_LABEL
+from device_plugin_api.config import MAX_PROBLEMS, DeviceCounts, SlotCounts
+from device_plugin_api.group import CONFIG_LABEL, TRIAL_ANNOTATION
 from device_plugin_api.node import CordonedDevice
 from device_plugin_operator.decode import Object, Wire, version_of
-from device_plugin_operator.facts import AgentPod, NodeObject, Offer, Trouble, Verdict
+from device_plugin_operator.facts import AgentPod, NodeObject, Offer, Trial, Trouble, Verdict
 from device_plugin_operator.plan import revision
 
 _UNTROUBLED = ("Healthy", "Cordoned")
-_UNHEALTHY = "Unhealthy"
+_HEALTHY, _UNHEALTHY = "Healthy", "Unhealthy"
 
 
 class _Condition(Wire, frozen=True):
@@ -44,6 +46,7 @@ class _Device(Wire, frozen=True):
 class _Resource(Wire, frozen=True):
     name: str
     counts: DeviceCounts = DeviceCounts()
+    slots: SlotCounts = SlotCounts()
     devices: tuple[_Device, ...] = ()
     devices_truncated: bool = False
 
@@ -80,10 +83,11 @@ def node_object(content: bytes | Raw) -> NodeObject:
         registered=_verdict(status.conditions, conditions.REGISTERED),
         accepted=_verdict(status.conditions, conditions.CONFIG_ACCEPTED),
         counts=status.counts,
-        offers=tuple(Offer(resource.name, resource.counts) for resource in status.resources),
+        offers=tuple(_offer(resource) for resource in status.resources),
         troubles=troubles,
         more_troubles=more,
         cordoned=spec.cordoned_devices,
+        trial=_trial((raw.metadata.annotations or {}).get(TRIAL_ANNOTATION)),
         readable=readable,
     )
 
@@ -93,6 +97,21 @@ def _verdict(found: tuple[_Condition, ...], type_: str) -> Verdict | None:
         if condition.type == type_:
             return Verdict(condition.status == "True", condition.message, condition.last_transition_time or "")
     return None
+
+
+def _offer(resource: _Resource) -> Offer:
+    # Thousands of nodes name their devices alike.
+    healthy = tuple(sys.intern(device.id) for device in resource.devices if device.state == _HEALTHY)
+    return Offer(sys.intern(resource.name), resource.counts, resource.slots, healthy)
+
+
+def _trial(text: str | None) -> Trial | None:
+    if text is None:
+        return None
+    try:
+        return msgspec.json.decode(text, type=Trial)
+    except msgspec.DecodeError:
+        return None  # written by somebody else: there is nothing to hold against the revision
 
 
 def _troubles(resources: tuple[_Resource, ...]) -> tuple[tuple[Trouble, ...], bool]:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from device_plugin_api import group
 from device_plugin_operator import paths
-from device_plugin_operator.client import Client, RequestFailed
+from device_plugin_operator.client import RequestFailed, Requests
 from device_plugin_operator.clock import Clock
 from device_plugin_operator.facts import Config
 from device_plugin_operator.plan.events import Event
@@ -38,7 +38,7 @@ class Budget:
 class Recorder:
     """Posts Events. One that is lost is lost: the status has it all."""
 
-    def __init__(self, client: Client, clock: Clock, instance: str) -> None:
+    def __init__(self, client: Requests, clock: Clock, instance: str) -> None:
         self._client = client
         self._clock = clock
         self._instance = instance

@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from device_plugin_api.config import ConfigSpec, ConfigStatus, DeviceCounts
+from device_plugin_api.config import ConfigSpec, ConfigStatus, DeviceCounts, SlotCounts
 from device_plugin_api.node import CordonedDevice
 
 
@@ -38,6 +38,18 @@ class Offer(Struct, frozen=True, gc=False):
 
     resource: str
     counts: DeviceCounts
+    slots: SlotCounts = SlotCounts()
+    healthy: tuple[str, ...] = ()
+    """IDs of the devices that work, as far as they are listed."""
+
+
+class Trial(Struct, frozen=True, kw_only=True):
+    """What worked on a node before it got its revision, for as long as it is not sure that this still does."""
+
+    healthy: dict[str, tuple[str, ...]] = {}
+    """The devices that worked, for each resource that had any device."""
+    rejected: bool = False
+    """Whether its agent refused the revision before, too."""
 
 
 class NodeObject(Struct, frozen=True, kw_only=True):
@@ -64,6 +76,7 @@ class NodeObject(Struct, frozen=True, kw_only=True):
     more_troubles: bool
     cordoned: tuple[CordonedDevice, ...] = ()
     """Of its spec."""
+    trial: Trial | None = None
     readable: bool = True
     """Whether its status is one that this operator knows how to read."""
 

@@ -1,14 +1,18 @@
-"""What the kubelet's probes ask over HTTP. Metrics will join them here."""
+"""What the kubelet's probes and Prometheus ask over HTTP."""
 
 from collections.abc import Callable
 
 from aiohttp import web
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 Answer = tuple[bool, str]
 
 
-async def serve(port: int, answers: dict[str, Callable[[], Answer]]) -> tuple[web.AppRunner, int]:
-    """Start to answer these paths; port 0 takes any. Says which port it is."""
+async def serve(
+    port: int, answers: dict[str, Callable[[], Answer]], metrics: CollectorRegistry
+) -> tuple[web.AppRunner, int]:
+    """Start to answer these paths, and /metrics; port 0 takes any. Says which port it is."""
 
     def handler(ask: Callable[[], Answer]) -> Callable[[web.Request], object]:
         async def handle(_: web.Request) -> web.Response:
@@ -17,8 +21,12 @@ async def serve(port: int, answers: dict[str, Callable[[], Answer]]) -> tuple[we
 
         return handle
 
+    async def scrape(_: web.Request) -> web.Response:
+        return web.Response(body=generate_latest(metrics), headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
+
     application = web.Application()
     application.add_routes([web.get(path, handler(ask)) for path, ask in answers.items()])  # type: ignore[arg-type]
+    application.add_routes([web.get("/metrics", scrape)])
     runner = web.AppRunner(application, access_log=None)
     await runner.setup()
     site = web.TCPSite(runner, port=port)

@@ -37,5 +37,15 @@ def daemonset(namespace: str, name: str) -> str:
     return f"{daemonsets(namespace)}/{name}"
 
 
+def leases(namespace: str) -> str:
+    """All Leases of a namespace."""
+    return f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
+
+
+def lease(namespace: str, name: str) -> str:
+    """One Lease."""
+    return f"{leases(namespace)}/{name}"
+
+
 EVENTS = "/apis/events.k8s.io/v1/namespaces/default/events"
 """Events about cluster-scoped objects live in the default namespace."""

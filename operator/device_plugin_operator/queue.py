@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from device_plugin_operator.clock import Clock
+from device_plugin_operator.metrics import Metrics
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,15 @@ class Reconciler(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Held:
+    """A key that a worker has."""
+
+    since: float
+    waited: float
+    """How long it had been due when the worker took it."""
+
+
 class Schedule:
     """Which key is due when. Pure: the time is given, so tests need no waiting."""
 
@@ -40,17 +50,22 @@ class Schedule:
         self._due: dict[Request, float] = {}
         self._heap: list[tuple[float, int, Request]] = []
         self._numbers = itertools.count()
-        self._busy: set[Request] = set()
+        self.busy: dict[Request, Held] = {}
+        """What workers have."""
         self._taken: dict[Request, float] = {}
 
-    def add(self, request: Request, at: float) -> None:
-        """Make it due at that time, or earlier where it already is; never sooner after the last time than the pace."""
+    def add(self, request: Request, at: float) -> bool:
+        """Make it due at that time, or earlier where it already is; never sooner after the last time than the pace.
+
+        Whether it was not due at all before.
+        """
         if request in self._taken:
             at = max(at, self._taken[request] + self._pace)
-        if at >= self._due.get(request, float("inf")):
-            return
-        self._due[request] = at
-        heapq.heappush(self._heap, (at, next(self._numbers), request))
+        known = self._due.get(request)
+        if known is None or at < known:
+            self._due[request] = at
+            heapq.heappush(self._heap, (at, next(self._numbers), request))
+        return known is None
 
     def take(self, now: float) -> Request | None:
         """The longest due key that no worker has. It stays with the worker until `done`."""
@@ -61,11 +76,11 @@ class Schedule:
             due, _, request = entry
             if self._due.get(request) != due:
                 continue  # an earlier time took its place
-            if request in self._busy:
+            if request in self.busy:
                 held.append(entry)
                 continue
             del self._due[request]
-            self._busy.add(request)
+            self.busy[request] = Held(since=now, waited=now - due)
             self._taken[request] = now
             found = request
             break
@@ -75,7 +90,7 @@ class Schedule:
 
     def done(self, request: Request) -> None:
         """Its worker has finished."""
-        self._busy.discard(request)
+        self.busy.pop(request, None)
 
     def forget(self, request: Request) -> None:
         """Keep nothing about it. A call that is already due stays."""
@@ -83,8 +98,12 @@ class Schedule:
 
     def delay(self, now: float) -> float | None:
         """Seconds until a key that no worker has is due; None when there is none."""
-        waiting = [at for request, at in self._due.items() if request not in self._busy]
+        waiting = [at for request, at in self._due.items() if request not in self.busy]
         return max(0.0, min(waiting) - now) if waiting else None
+
+    def depth(self, now: float) -> int:
+        """How many are due and wait for a worker."""
+        return sum(at <= now for at in self._due.values())
 
     def __len__(self) -> int:
         return len(self._due)
@@ -97,6 +116,7 @@ class WorkQueue:
         self,
         clock: Clock,
         random: Callable[[], float],
+        metrics: Metrics,
         *,
         pace: float = 0.2,
         first: float = 0.25,
@@ -104,6 +124,7 @@ class WorkQueue:
     ) -> None:
         self._clock = clock
         self._random = random
+        self._metrics = metrics
         self._schedule = Schedule(pace)
         self._first = first
         self._most = most
@@ -112,7 +133,8 @@ class WorkQueue:
 
     def add(self, request: Request, after: float = 0.0) -> None:
         """Call for it once more, after so many seconds."""
-        self._schedule.add(request, self._clock.monotonic() + after)
+        if self._schedule.add(request, self._clock.monotonic() + after):
+            self._metrics.adds.inc()
         self._changed.set()
 
     def add_failed(self, request: Request, at_least: float | None = None) -> float:
@@ -121,6 +143,7 @@ class WorkQueue:
         self._failures[request] = count + 1
         pause = min(self._first * 2.0 ** min(count, 30), self._most) * (1 - 0.5 * self._random())
         pause = max(pause, at_least or 0.0)
+        self._metrics.retries.inc()
         self.add(request, pause)
         return pause
 
@@ -139,6 +162,7 @@ class WorkQueue:
             now = self._clock.monotonic()
             request = self._schedule.take(now)
             if request is not None:
+                self._metrics.queue_duration.observe(self._schedule.busy[request].waited)
                 return request
             self._changed.clear()
             try:
@@ -149,8 +173,18 @@ class WorkQueue:
 
     def done(self, request: Request) -> None:
         """The worker has finished with it."""
+        self._metrics.work_duration.observe(self._clock.monotonic() - self._schedule.busy[request].since)
         self._schedule.done(request)
         self._changed.set()
+
+    def depth(self) -> int:
+        """How many are due and wait for a worker."""
+        return self._schedule.depth(self._clock.monotonic())
+
+    def held(self) -> list[float]:
+        """Since how many seconds each worker that is at work has had its key."""
+        now = self._clock.monotonic()
+        return [now - held.since for held in self._schedule.busy.values()]
 
     def __len__(self) -> int:
         return len(self._schedule)

@@ -45,6 +45,8 @@ class ConfigReconciler:
         self._settings = settings
         self._clock = clock
         self._written: dict[str, float] = {}
+        self.statuses: dict[str, ConfigStatus] = {}
+        """What each config's status says."""
 
     async def reconcile(self, request: Request) -> Result:
         """Look and act once."""
@@ -80,6 +82,7 @@ class ConfigReconciler:
         if new != config.status:
             await self._write(config, new)
             await self._recorder.post(config, transitions(config.status, new))
+        self.statuses[config.name] = new
         recheck = status.recheck_in(snapshot)
         return _RESYNC if recheck is None else recheck
 
@@ -108,6 +111,7 @@ class ConfigReconciler:
         self._recorder.forget(request.name)
         self._queue.forget(request)
         self._written.pop(request.name, None)
+        self.statuses.pop(request.name, None)
 
 
 def _tells_itself(snapshot: Snapshot) -> bool:

@@ -14,6 +14,7 @@ class Settings:
     """Everything that is fixed for the life of one operator process."""
 
     agent_image: str
+    namespace: str = "device-plugin-system"
     agent_image_pull_policy: str = "IfNotPresent"
     agents_namespace: str = "device-plugin-agents"
     agent_service_account: str = "device-plugin-agent"
@@ -38,11 +39,12 @@ def parse(argv: Sequence[str], environ: Mapping[str, str] = os.environ) -> Setti
         parser.add_argument(f"--{name}", default=value, help=f"{text} (default: {default or 'none'})", **more)
 
     flag("agent-image", "", "the agents' image; required")
+    flag("namespace", "device-plugin-system", "the operator's own: its Lease is there")
     flag("agent-image-pull-policy", "IfNotPresent", "as in a pod", choices=("Always", "IfNotPresent", "Never"))
     flag("agents-namespace", "device-plugin-agents", "where agents run")
     flag("agent-service-account", "device-plugin-agent", "ServiceAccount of agents, in that namespace")
     flag("kubelet-root", "/var/lib/kubelet", "the kubelets' root directory; device-plugins does not follow it")
-    flag("http-port", "8080", "port of /healthz and /readyz; 0 takes any")
+    flag("http-port", "8080", "port of /healthz, /readyz and /metrics; 0 takes any")
     flag("log-level", "info", "how much is logged", choices=("debug", "info", "warning", "error"))
     flag("kubeconfig", environ.get("KUBECONFIG", ""), "how to reach the cluster from outside of it")
     for name, text in (

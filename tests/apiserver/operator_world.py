@@ -92,6 +92,11 @@ class RunningOperator:
     def _record(self, method: str, path: str, status: int) -> None:
         self.requests.append((method, path, status))
 
+    @property
+    def http_port(self) -> int:
+        """Where it answers probes and scrapes."""
+        return self._operator.http_port
+
     def look(self, name: str) -> None:
         """Have it reconcile that config once more, and wait until it has."""
         path = f"/apis/{API_VERSION}/devicepluginconfigs/{name}"
@@ -102,11 +107,13 @@ class RunningOperator:
 
     @property
     def writes(self) -> list[tuple[str, str]]:
-        """Of all requests those that write. Asking what defaults would be filled in is none."""
+        """Of all requests those that write. Asking what defaults would be filled in is none, nor is the Lease."""
         return [
             (method, path)
             for method, path, _ in self.requests
-            if method not in ("GET", "WATCH") and not (method == "POST" and path.endswith("/daemonsets"))
+            if method not in ("GET", "WATCH")
+            and "/leases" not in path
+            and not (method == "POST" and path.endswith("/daemonsets"))
         ]
 
 

@@ -124,6 +124,12 @@ BAD_SOURCES = [
         "less than or equal to 10000",
     ),
     bad(
+        "more slots than the kubelet takes",
+        of(source={"simulated": {"count": 10000}}, sharing={"replicas": 4}),
+        FIRST,
+        "source.simulated.count times sharing.replicas must be at most 32768",
+    ),
+    bad(
         "a USB vendor in upper case",
         of(source={"usb": {"vendorID": "04D8"}}),
         f"{FIRST}.source.usb.vendorID",
@@ -197,9 +203,22 @@ ALLOCATION = f"{FIRST}.allocation"
 PATH = f"{ALLOCATION}.containerPath"
 ENV = f"{ALLOCATION}.env[0]"
 MOUNT = f"{ALLOCATION}.mounts[0]"
-KNOWN = "known are $(DEVICE_ID), $(DEVICE_IDS), $(DEVICE_PATH), $(DEVICE_PATHS)"
+KNOWN = "known are $(DEVICE_ID), $(DEVICE_IDS), $(DEVICE_PATH), $(DEVICE_PATHS), $(INDEX), $(attributes.<name>)"
+KNOWN_IN_PATHS = "known are $(DEVICE_ID), $(INDEX), $(attributes.<name>)"
+
+BAD_SHARING = [
+    bad("a device shared by nobody", of(sharing={"replicas": 0}), f"{FIRST}.sharing.replicas", "or equal to 1"),
+    bad("a device shared by 1001", of(sharing={"replicas": 1001}), f"{FIRST}.sharing.replicas", "or equal to 1000"),
+    bad(
+        "containers that may have nothing",
+        of(sharing={"maxPerContainer": 0}),
+        f"{FIRST}.sharing.maxPerContainer",
+        "greater than or equal to 1",
+    ),
+]
 
 BAD_ALLOCATIONS = [
+    bad("an unknown policy", allocating(policy="Random"), f"{ALLOCATION}.policy", '"Aligned", "Packed", "Distributed"'),
     bad("mknod", allocating(permissions="rwm"), f"{ALLOCATION}.permissions", "than 2"),
     bad("permissions that are none", allocating(permissions="x"), f"{ALLOCATION}.permissions", '"r", "w", "rw"'),
     bad("a container path outside /dev", allocating(containerPath="/tmp/$(INDEX)"), PATH, "absolute path below /dev"),
@@ -209,9 +228,14 @@ BAD_ALLOCATIONS = [
         "a container path by another variable",
         allocating(containerPath="/dev/$(INDEX)$(DEVICE_PATH)"),
         PATH,
-        "may only use the variables $(INDEX) and $(DEVICE_ID)",
+        KNOWN_IN_PATHS,
     ),
-    bad("a container path with an unclosed variable", allocating(containerPath="/dev/$(INDEX)$(INDEX"), PATH, "only"),
+    bad(
+        "a container path with an unclosed variable",
+        allocating(containerPath="/dev/$(INDEX)$(INDEX"),
+        PATH,
+        KNOWN_IN_PATHS,
+    ),
     bad("a container path over 256", allocating(containerPath="/dev/$(INDEX)" + "a" * 244), PATH, "than 256"),
     bad("a variable that starts with a digit", env("1ST"), f"{ENV}.name", "not starting with a digit"),
     bad("a variable with a dash", env("MY-CAMERA"), f"{ENV}.name", "must be letters, digits and '_'"),
@@ -221,7 +245,8 @@ BAD_ALLOCATIONS = [
     bad("another PATH", env("PATH"), f"{ENV}.name", "must not steer how programs are loaded"),
     bad("another ENV", env("BASH_ENV"), f"{ENV}.name", "must not steer how programs are loaded"),
     bad("a value with an unknown variable", env("A", "$(DEVICE)"), f"{ENV}.value", KNOWN),
-    bad("a value with INDEX", env("A", "$(INDEX)"), f"{ENV}.value", KNOWN),
+    bad("a value with an attribute of no name", env("A", "$(attributes.)"), f"{ENV}.value", KNOWN),
+    bad("a value with an attribute of a bad name", env("A", "$(attributes.a/b)"), f"{ENV}.value", KNOWN),
     bad("an unknown variable behind a dollar", env("A", "$$(NODE)"), f"{ENV}.value", KNOWN),
     bad("an unknown variable behind a known one", env("A", "$(DEVICE_ID)$(NODE)"), f"{ENV}.value", KNOWN),
     bad("an unclosed variable", env("A", "$(DEVICE_ID"), f"{ENV}.value", "unclosed $("),
@@ -250,6 +275,10 @@ BAD_ALLOCATIONS = [
     bad("a mount onto /dev", mount(container_path="/dev/a"), f"{MOUNT}.containerPath", "not be in /dev, /proc or /sys"),
     bad("a mount onto /proc", mount(container_path="/proc"), f"{MOUNT}.containerPath", "not be in /dev, /proc or /sys"),
     bad("a mount onto /sys", mount(container_path="/sys/a"), f"{MOUNT}.containerPath", "not be in /dev, /proc or /sys"),
+    bad("a mount of all devices", mount("/srv/$(DEVICE_IDS)"), f"{MOUNT}.hostPath", KNOWN_IN_PATHS),
+    bad("a mount onto a path", mount("/srv", "/a/$(DEVICE_PATH)"), f"{MOUNT}.containerPath", KNOWN_IN_PATHS),
+    bad("mounts of all devices onto one path", mount("/srv/$(DEVICE_ID)", "/a"), MOUNT, "when the mount differs"),
+    bad("mounts told apart by an attribute", mount("/srv", "/a/$(attributes.a)"), MOUNT, "when the mount differs"),
     bad("a mount onto the root", mount(container_path="/"), f"{MOUNT}.containerPath", "must be an absolute path"),
     bad("a mount onto ..", mount(container_path="/a/../b"), f"{MOUNT}.containerPath", "must be an absolute path"),
     bad(
@@ -468,6 +497,21 @@ BAD_SPECS = [
     bad(
         "an unknown log level", config(agent={"logLevel": "loud"}), "spec.agent.logLevel", '"debug", "info", "warning"'
     ),
+    *(
+        bad(
+            f"{most!r} nodes at a time",
+            config(rollout={"maxUnavailable": most}),
+            "spec.rollout.maxUnavailable",
+            "must be a number of nodes of at least 1, or a percentage from 1% to 100%",
+        )
+        for most in (0, -1, "0%", "101%", "5", "%")
+    ),
+    bad(
+        "another answer to a regression",
+        config(rollout={"onRegression": "Rollback"}),
+        "spec.rollout.onRegression",
+        '"Pause", "Continue"',
+    ),
     bad(
         "a priority class with capitals",
         config(agent={"priorityClassName": "High"}),
@@ -531,6 +575,7 @@ BAD_NODE_OBJECTS = [
 BAD = [
     *BAD_NAMES,
     *BAD_SOURCES,
+    *BAD_SHARING,
     *BAD_ALLOCATIONS,
     *BAD_HEALTH,
     *BAD_CORDONS,
@@ -586,11 +631,17 @@ GOOD_OBJECTS = [
     good("excludes", of(source={"paths": {"include": ["/dev/a*"], "exclude": ["/dev/a9", "/dev/mem"]}})),
     good("simulated devices", of(source={"simulated": {"count": 10000, "numaNodes": 8}})),
     good("no simulated devices", of(source={"simulated": {"count": 0}})),
+    good("shared devices", of(sharing={"replicas": 1000, "maxPerContainer": 2})),
+    *(good(policy, allocating(policy=policy)) for policy in ("Aligned", "Packed", "Distributed")),
     good("read only", allocating(permissions="r")),
     good("write only", allocating(permissions="w")),
     good("a container path by index", allocating(containerPath="/dev/camera$(INDEX)")),
     good("a container path by ID", allocating(containerPath="/dev/by-id/$(DEVICE_ID)")),
-    good("every variable", env("A", "$(DEVICE_ID),$(DEVICE_IDS),$(DEVICE_PATH),$(DEVICE_PATHS)")),
+    good("every variable", env("A", "$(DEVICE_ID),$(DEVICE_IDS),$(DEVICE_PATH),$(DEVICE_PATHS),$(INDEX)")),
+    good("an attribute", env("A", "$(attributes.serial)")),
+    good("a container path by an attribute", allocating(containerPath="/dev/$(attributes.port)/$(INDEX)")),
+    good("a mount for each device", mount("/srv/$(attributes.serial)", "/calibration/$(DEVICE_ID)")),
+    good("a look before each start", allocating(preStart={"verifyHealthy": True})),
     good("dollars that are no variables", env("A", "$HOME costs 5$, $$ or $$$(DEVICE_ID)$")),
     good("a value of several lines", env("A", "1\n2 $(DEVICE_ID)\n")),
     good("an empty value", env("_", "")),
@@ -613,6 +664,8 @@ GOOD_OBJECTS = [
     good("quantities in every way", quantities(requests={"cpu": 1, "memory": "1e6"}, limits={"cpu": "1000m"})),
     good("as much reserved as allowed", quantities(requests={"memory": "1Gi"}, limits={"memory": 1073741824})),
     good("no limits", quantities(limits={})),
+    good("so many nodes at a time", config(rollout={"maxUnavailable": 5, "paused": True})),
+    good("a share of the nodes at a time", config(rollout={"maxUnavailable": "100%", "onRegression": "Continue"})),
     good("another priority class", config(agent={"priorityClassName": "devices.high"})),
     good("a probe of an attribute", attribute()),
     good(
@@ -653,9 +706,11 @@ def lost(sent: Any, kept: Any, path: str) -> list[str]:
 
 
 DEFAULT_RESOURCE: Json = {
-    "allocation": {"permissions": "rw"},
+    "sharing": {"replicas": 1},
+    "allocation": {"permissions": "rw", "policy": "Aligned"},
     "health": {"probes": [{"type": "Exists"}], "periodSeconds": 10, "failureThreshold": 3, "successThreshold": 2},
 }
+DEFAULT_ROLLOUT: Json = {"maxUnavailable": "10%", "paused": False, "onRegression": "Pause"}
 DEFAULT_AGENT: Json = {
     "logLevel": "info",
     "priorityClassName": "system-node-critical",
@@ -665,7 +720,11 @@ DEFAULT_AGENT: Json = {
 
 def test_a_config_comes_back_with_the_documented_defaults_and_no_others(api: Client) -> None:
     created = api.create(config(), dry_run=True)
-    assert created["spec"] == {"resources": [resource() | DEFAULT_RESOURCE], "agent": DEFAULT_AGENT}
+    assert created["spec"] == {
+        "resources": [resource() | DEFAULT_RESOURCE],
+        "rollout": DEFAULT_ROLLOUT,
+        "agent": DEFAULT_AGENT,
+    }
     assert "status" not in created
 
 

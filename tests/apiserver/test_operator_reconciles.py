@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from urllib.request import urlopen
 
 import pytest
 
@@ -85,6 +86,27 @@ def test_what_agents_report_becomes_one_summary_and_an_event(operator: RunningOp
     eventually(lambda: world.events() == wanted, "an Event for each transition")
 
 
+def test_metrics_tell_of_configs_and_of_the_work(operator: RunningOperator, world: World) -> None:
+    name = world.node("a")
+    world.apply()
+    world.start([name])
+    world.report(name, broken=["video7"])
+    eventually(lambda: world.reason() == "SomeUnhealthy", "it has settled")
+
+    def scrape() -> str:
+        with urlopen(f"http://127.0.0.1:{operator.http_port}/metrics", timeout=5) as answer:
+            return str(answer.read().decode())
+
+    labels = f'config="{world.name}",resource="example.com/camera",state="unhealthy"'
+    eventually(lambda: f"device_plugin_config_devices{{{labels}}} 1.0" in scrape(), "the gauges follow the status")
+    text = scrape()
+    assert 'leader_election_master_status{name="device-plugin-operator"} 1.0' in text
+    assert 'controller_runtime_reconcile_errors_total{controller="devicepluginconfig"} 0.0' in text
+    assert f'{{condition="Degraded",config="{world.name}",reason="SomeUnhealthy"}} 1.0' in text
+    world.api.delete(API_VERSION, "DevicePluginConfig", world.name)
+    eventually(lambda: world.name not in scrape(), "what is gone is not told of")
+
+
 def test_a_second_look_writes_nothing_nor_does_a_new_operator(settings: Settings, world: World) -> None:
     with RunningOperator(settings) as running:
         world.apply(tolerations=[{"key": "gpu", "operator": "Exists"}])
@@ -125,6 +147,61 @@ def test_a_new_content_of_resources_reaches_the_nodes_and_restarts_no_agent(
     world.report(name)
     eventually(lambda: world.reason() == "AllNodesReady", "it has")
     assert [pod["metadata"]["uid"] for pod in world.pods()] == pods
+
+
+def test_a_rollout_stops_at_a_node_that_gets_worse_and_the_former_content_is_the_way_back(
+    operator: RunningOperator, world: World
+) -> None:
+    nodes = [world.node(letter) for letter in "abc"]
+    world.apply()
+    world.start(nodes)
+    for name in nodes:
+        world.report(name)
+    eventually(lambda: world.reason() == "AllNodesReady", "all is well")
+    old = world.objects()[nodes[0]]["spec"]["revision"]
+
+    def updated() -> list[str]:
+        return [name for name, item in sorted(world.objects().items()) if item["spec"]["revision"] != old]
+
+    world.apply(resources=[resource(health={"periodSeconds": 5})])
+    eventually(lambda: updated() == nodes[:1], "the first node has it")
+    operator.look(world.name)
+    assert updated() == nodes[:1]
+    world.report(nodes[0])
+    eventually(lambda: updated() == nodes[:2], "the next one follows")
+    assert "annotations" not in world.objects()[nodes[0]]["metadata"]
+    world.report(nodes[1], healthy=1, broken=["video1"])
+    eventually(lambda: world.reason() == "RolloutPaused", "the second got worse")
+    (ready,) = [found for found in world.config["status"]["conditions"] if found["type"] == "Ready"]
+    assert nodes[1] in ready["message"]
+    assert "DeviceMissing" in ready["message"]
+    assert updated() == nodes[:2]
+    world.apply(resources=[resource()])
+
+    def goes_back() -> bool:
+        for name, item in world.objects().items():
+            if item["status"]["observedRevision"] != item["spec"]["revision"]:
+                world.report(name)
+        return world.reason() == "AllNodesReady"
+
+    eventually(goes_back, "it went back")
+    assert updated() == []
+    assert ("Warning", "RolloutPaused") in world.events()
+
+
+def test_while_a_rollout_is_paused_no_node_gets_the_new_content(operator: RunningOperator, world: World) -> None:
+    name = world.node("a")
+    world.apply(rollout={"paused": True})
+    world.start([name])
+    world.report(name)
+    eventually(lambda: world.reason() == "AllNodesReady", "a new node is served")
+    old = world.objects()[name]["spec"]["revision"]
+    changed = [resource(), resource("example.com/second")]
+    world.apply(resources=changed, rollout={"paused": True})
+    eventually(lambda: world.reason() == "RolloutPaused", "it is told")
+    assert world.objects()[name]["spec"]["revision"] == old
+    world.apply(resources=changed)
+    eventually(lambda: world.objects()[name]["spec"]["revision"] != old, "it goes on")
 
 
 def test_a_daemonset_that_was_edited_by_hand_is_put_back(operator: RunningOperator, world: World) -> None:

@@ -95,9 +95,9 @@ def test_a_config_deleted_while_the_operator_is_away_leaves_nothing_stuck(bed: B
         until(lambda: not bed.agents() and not bed.reports(), "agents and reports are gone")
         assert bed.client.find(GROUP, "DevicePluginConfig", bed.name) is None
     finally:
-        bed.client.patch(*deployment, {"spec": {"replicas": 1}}, namespace=SYSTEM)
+        bed.client.patch(*deployment, {"spec": {"replicas": 2}}, namespace=SYSTEM)
         until(
-            lambda: bed.client.get(*deployment, namespace=SYSTEM)["status"].get("readyReplicas") == 1,
+            lambda: bed.client.get(*deployment, namespace=SYSTEM)["status"].get("readyReplicas") == 2,
             "the operator is back",
         )
 

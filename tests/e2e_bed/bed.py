@@ -33,14 +33,18 @@ def until(look: Callable[[], T], what: str, limit: float = 60.0, every: float = 
 class Bed:
     """What a test makes here is gone after it; names are its own, so that tests do not meet."""
 
-    def __init__(self, client: Client, views: dict[str, KubeletView], times: Times) -> None:
+    def __init__(self, client: Client, views: dict[str, KubeletView], times: Times, name: str = "") -> None:
         self.client = client
         self.views = views
         self.times = times
-        self.name = f"e2e-{secrets.token_hex(3)}"
+        self.name = name or f"e2e-{secrets.token_hex(3)}"
         self.resource = f"example.com/{self.name}"
         self.env = self.name.upper().replace("-", "_")
         client.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.name}})
+
+    def rival(self) -> "Bed":
+        """A corner for another config; the devices are ours."""
+        return Bed(self.client, self.views, self.times, f"rival-{self.name}")
 
     # Devices
 
@@ -110,6 +114,10 @@ class Bed:
             if each["name"] == (resource or self.resource)
             for device in each.get("devices", [])
         }
+
+    def contested(self, node: str = WORKERS[0]) -> list[Json]:
+        """What other configs select too, as its agent says."""
+        return list(self.report(node).get("status", {}).get("contestedDevices", []))
 
     def reports(self) -> set[str]:
         """The nodes that have a NodeDevicePlugin of this config."""

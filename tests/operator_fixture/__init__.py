@@ -60,9 +60,9 @@ def counts(healthy: int = 0, unhealthy: int = 0, unknown: int = 0) -> DeviceCoun
     )
 
 
-def trouble(device: str, *, state: str = "Unhealthy", message: str = "") -> Trouble:
+def trouble(device: str, *, state: str = "Unhealthy", reason: str = "DeviceMissing", message: str = "") -> Trouble:
     """A device that does not work."""
-    return Trouble(RESOURCE, device, state, "DeviceMissing", message, timestamp(NOW - 60))
+    return Trouble(RESOURCE, device, state, reason, message, timestamp(NOW - 60))
 
 
 def node(name: str, **members: Any) -> NodeObject:

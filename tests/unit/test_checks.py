@@ -49,6 +49,13 @@ def mount(host: str, inside: str = "/x", *, read_only: bool = True) -> Mount:
         (Allocation(mounts=(mount("/opt/x", "/proc/1"),)), "allocation.mounts"),
         (Allocation(mounts=(mount("/opt/x", "x"),)), "allocation.mounts"),
         (Allocation(annotations={"cdi.k8s.io/x": "y"}), "allocation.annotations"),
+        (Allocation(policy="Random"), "allocation.policy"),
+        (Allocation(env=(EnvVar(name="A", value="$(TYPO)"),)), "allocation.env[A]"),
+        (Allocation(annotations={"a": "$(attributes.serial)"}), "allocation.annotations[a]"),
+        (Allocation(container_path="/dev/$(INDEX)$(DEVICE_PATH)"), "allocation.containerPath"),
+        (Allocation(mounts=(mount("/srv/$(DEVICE_IDS)", "/x/$(INDEX)"),)), "allocation.mounts.hostPath"),
+        (Allocation(mounts=(mount("/srv/x", "/x/$(INDEX)$(NODE)"),)), "allocation.mounts.containerPath"),
+        (Allocation(mounts=(mount("/srv/$(DEVICE_ID)"),)), "allocation.mounts"),
     ],
 )
 def test_what_could_harm_the_node_is_refused_with_the_field(allocation: Allocation, field: str) -> None:
@@ -94,3 +101,10 @@ def test_hexadecimal_numbers_may_have_their_prefix() -> None:
 def test_a_name_that_the_kubelet_would_refuse_is_refused() -> None:
     (problem,) = of(name="kubernetes.io/gpu")
     assert problem.startswith("name: must not be in the kubernetes.io domain")
+
+
+def test_an_unknown_attribute_is_told_with_those_that_the_source_has() -> None:
+    (problem,) = of(Allocation(env=(EnvVar(name="A", value="$(attributes.serial)"),)))
+    assert "unknown variable $(attributes.serial); known are $(DEVICE_ID)" in problem
+    assert "$(attributes.target)" in problem
+    assert of(Allocation(env=(EnvVar(name="A", value="$(attributes.target)"),))) == []

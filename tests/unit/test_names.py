@@ -19,7 +19,7 @@ configs = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,43}[a-z0-9])?", fullmatch=True)
 nodes = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?){0,3}", fullmatch=True)
 nodes = nodes.filter(lambda name: len(name) <= MAX_OBJECT_NAME)
 resources = st.from_regex(
-    r"[a-z0-9]([-a-z0-9]{0,20}[a-z0-9])?\.[a-z]{2,8}/[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
+    r"[a-z0-9]([-a-z0-9]{0,20}[a-z0-9])?\.[a-z]{2,8}/[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?", fullmatch=True
 )
 
 
@@ -73,7 +73,7 @@ def test_a_name_that_the_kubelet_refuses_is_refused_with_the_reason(name: str, w
 @given(resources)
 @example("example.com/custom-device")
 def test_the_start_of_a_variable_is_a_legal_name_of_one(resource: str) -> None:
-    assert re.fullmatch(r"[A-Z_][A-Z0-9_]*", env_prefix(resource.strip()))
+    assert re.fullmatch(r"[A-Z_][A-Z0-9_]*", env_prefix(resource))
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ class Candidate:
     """One physical device as it is now."""
 
     id: str
-    """Stable over restarts, unique on the node, at most 63 characters (R9)."""
+    """Stable over restarts, unique on the node, made by `identity` (R9)."""
     path: str = ""
     """What people call it: its path on the host; empty for a device without a node."""
     nodes: tuple[str, ...] = ()

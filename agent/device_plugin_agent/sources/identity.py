@@ -1,11 +1,14 @@
-"""Device IDs: readable, stable, unique on the node, at most 63 characters, and legal as CDI device names."""
+"""Device IDs: readable, stable, unique on the node, and legal as CDI device names."""
 
 import hashlib
 import re
 
-MAX_ID = 63
+MAX_ID = 58
+"""Characters. A share of a device is `<id>::<n>` with n below 1,000, and the kubelet's IDs end at 63 (R9)."""
+
 _HASH = 8
-_PLAIN = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.:-]*[A-Za-z0-9])?")
+# `::` stands before the number of a share.
+_PLAIN = re.compile(r"(?!.*::)[A-Za-z0-9]([A-Za-z0-9_.:-]*[A-Za-z0-9])?")
 
 
 def id_of_path(relative: str) -> str:

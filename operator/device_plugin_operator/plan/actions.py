@@ -42,11 +42,12 @@ class CreateNode:
 
 @dataclass(frozen=True, kw_only=True)
 class UpdateNode:
-    """Give a node another configuration: `spec` is merged into what is there, lists are replaced."""
+    """Change a NodeDevicePlugin: `spec` and `annotations` are merged into what is there, lists are replaced."""
 
     name: str
     uid: str
     spec: Json
+    annotations: dict[str, str | None]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,11 +4,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from device_plugin_api import group, names
 from device_plugin_api.config import ConfigSpec
 from device_plugin_operator.facts import AgentPod, Config, Machine, NodeObject, Snapshot
 from device_plugin_operator.plan import agents, cordons, daemonset, matching, revision, rollout
 from device_plugin_operator.plan.actions import Action, CreateNode, DeleteNode, UpdateNode
+from device_plugin_operator.plan.rollout import Step
 
 RECHECK = 30.0
 """Seconds between two looks at the Node of a NodeDevicePlugin without an agent."""
@@ -69,8 +72,8 @@ def lookups(
 def changes(snapshot: Snapshot, spec: ConfigSpec) -> list[Action]:
     """All that has to be done to the NodeDevicePlugins of this config."""
     wanted = revision.of(spec.resources)
-    due = rollout.due(snapshot.nodes, wanted)
     pods = agents.by_node(snapshot.pods)
+    step = next_step(snapshot, spec)
     actions: list[Action] = [
         DeleteNode(name=found.name, uid=found.uid, why="its config was made anew") for found in snapshot.strangers
     ]
@@ -86,18 +89,35 @@ def changes(snapshot: Snapshot, spec: ConfigSpec) -> list[Action]:
         why = _obsolete(found, pods.get(node), snapshot.machines, spec)
         if why:
             actions.append(DeleteNode(name=found.name, uid=found.uid, why=why))
-        elif change := _change(found, spec, wanted, due=node in due):
-            actions.append(UpdateNode(name=found.name, uid=found.uid, spec=change))
+        elif update := _update(found, spec, wanted, step):
+            actions.append(update)
     return actions
 
 
-def _change(found: NodeObject, spec: ConfigSpec, wanted: str, *, due: bool) -> dict[str, Any]:
-    """What of its spec has to be another: the resources when it is due, what is cordoned at once."""
-    change = _content(spec, wanted) if due else {}
+def next_step(snapshot: Snapshot, spec: ConfigSpec) -> Step:
+    """Where the rollout of the resources goes on."""
+    found_agents = agents.assess(snapshot.nodes, agents.by_node(snapshot.pods), snapshot.unready, snapshot.now)
+    names_ = [resource.name for resource in spec.resources]
+    return rollout.step(snapshot.nodes, found_agents, revision.of(spec.resources), names_, spec.rollout)
+
+
+def _update(found: NodeObject, spec: ConfigSpec, wanted: str, step: Step) -> UpdateNode | None:
+    """What of it has to be another: the resources when it is their turn, what is cordoned at once."""
+    change: dict[str, Any] = {}
+    annotations: dict[str, str | None] = {}
+    if found.node in step.update:
+        change = _content(spec, wanted)
+        trial = step.update[found.node]
+        if trial is not None or found.trial is not None:
+            annotations[group.TRIAL_ANNOTATION] = None if trial is None else msgspec.json.encode(trial).decode()
+    elif found.node in step.settle:
+        annotations[group.TRIAL_ANNOTATION] = None
     cordoned = cordons.on(found.node, spec)
     if cordoned != found.cordoned:
         change["cordonedDevices"] = cordons.written(cordoned)
-    return change
+    if not change and not annotations:
+        return None
+    return UpdateNode(name=found.name, uid=found.uid, spec=change, annotations=annotations)
 
 
 def _obsolete(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from device_plugin_api.config import DeviceCounts, NodeCounts, Problem
 from device_plugin_api.group import CONFIG_LABEL
+from device_plugin_operator.plan.rollout import Regression
 
 _NAMED = 3
 """How many nodes or devices a message names."""
@@ -34,6 +35,9 @@ class View:
     """Nodes that run another revision."""
     waiting: Sequence[str]
     """Nodes that are not ready yet."""
+    held: bool
+    """Nodes have to wait for the new configuration: by regressions or, without one, since the config says so."""
+    regressions: Sequence[Regression]
     devices: DeviceCounts
     problems: Sequence[Problem]
 
@@ -81,6 +85,29 @@ def config_rejected(view: View) -> Verdict | None:
     node, message = view.rejected[0]
     others = f" (and {_many(len(view.rejected) - 1, 'other node')})" if len(view.rejected) > 1 else ""
     return Verdict(reason="ConfigRejected", message=f"{node}{others}: {message}", degraded=True, stalled=True)
+
+
+def rollout_paused(view: View) -> Verdict | None:
+    """Nodes do not get the new configuration: somebody says so, or it made another node worse."""
+    if not view.held:
+        return None
+    progress = f"{view.nodes.updated} of {view.nodes.desired} nodes run the new configuration"
+    if not view.regressions:
+        return Verdict(
+            reason="RolloutPaused",
+            message=f"{progress}. Set spec.rollout.paused to false to go on",
+            degraded=True,
+        )
+    worst = view.regressions[0]
+    others = f" (and {_many(len(view.regressions) - 1, 'other node')})" if len(view.regressions) > 1 else ""
+    return Verdict(
+        reason="RolloutPaused",
+        message=f"{worst.node}{others} got worse by the new configuration: {worst.reason}: {worst.message}. "
+        f"{progress}. Correct spec.resources, apply the former ones to go back, or set spec.rollout.onRegression to "
+        "Continue",
+        degraded=True,
+        stalled=True,
+    )
 
 
 def agents_unavailable(view: View) -> Verdict | None:
@@ -172,6 +199,7 @@ def all_nodes_ready(view: View) -> Verdict:
 CHAIN: tuple[Policy, ...] = (
     invalid_spec,
     config_rejected,
+    rollout_paused,
     agents_unavailable,
     rollout_in_progress,
     starting,

@@ -7,7 +7,7 @@ from device_plugin_api.conditions import Condition
 from device_plugin_api.config import ConfigStatus, DeviceCounts
 from device_plugin_operator.clock import timestamp
 from device_plugin_operator.facts import Config, Daemons, NodeObject, Snapshot
-from device_plugin_operator.plan import agents, drift, policies, revision, summary
+from device_plugin_operator.plan import agents, drift, nodes, policies, revision, summary
 from device_plugin_operator.plan.policies import Verdict, View
 from device_plugin_operator.plan.problems import problems
 
@@ -70,6 +70,7 @@ def status(snapshot: Snapshot, namespace: str, removed: frozenset[str] = frozens
     desired = config.status.nodes.desired if placed.desired is None else placed.desired
     summed = summary.summarize(config.spec, wanted, known, found_agents, desired)
     listed, truncated = problems(known, found_agents, snapshot.now)
+    step = nodes.next_step(snapshot, config.spec) if config.spec else None
     view = View(
         name=config.name,
         namespace=namespace,
@@ -93,6 +94,8 @@ def status(snapshot: Snapshot, namespace: str, removed: frozenset[str] = frozens
         ),
         devices=summed.devices,
         problems=listed,
+        held=step is not None and step.held,
+        regressions=step.regressions if step is not None else (),
     )
     return ConfigStatus(
         observed_generation=config.generation,

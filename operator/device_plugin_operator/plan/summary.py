@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from device_plugin_api.config import ConfigSpec, DeviceCounts, NodeCounts, ResourceSummary
+from device_plugin_api.config import ConfigSpec, DeviceCounts, NodeCounts, ResourceSummary, SlotCounts
 from device_plugin_operator.facts import NodeObject
 from device_plugin_operator.plan.agents import Agent
 
@@ -36,6 +36,7 @@ def summarize(
     """Everything counted once."""
     devices = DeviceCounts()
     totals: dict[str, DeviceCounts] = {resource.name: DeviceCounts() for resource in spec.resources} if spec else {}
+    slots: dict[str, SlotCounts] = {}
     offering: dict[str, int] = {}
     ready = updated = 0
     for node, found in nodes.items():
@@ -44,6 +45,7 @@ def summarize(
         for offer in found.offers:
             seen = counts(offer.counts, agent)
             totals[offer.resource] = totals.get(offer.resource, DeviceCounts()) + seen
+            slots[offer.resource] = slots.get(offer.resource, SlotCounts()) + offer.slots
             offering[offer.resource] = offering.get(offer.resource, 0) + (seen.total > 0 and not agent.silent)
         ready += is_ready(found, agent)
         updated += is_updated(found, agent, revision)
@@ -51,7 +53,12 @@ def summarize(
         nodes=NodeCounts(desired=desired, ready=ready, updated=updated),
         devices=devices,
         resources=tuple(
-            ResourceSummary(name=name, nodes=offering.get(name, 0), devices=totals[name])
+            ResourceSummary(
+                name=name,
+                nodes=offering.get(name, 0),
+                devices=totals[name],
+                slots=slots.get(name, SlotCounts()),
+            )
             for name in _in_order(totals, spec)
         )[:_MAX_RESOURCES],
     )

@@ -1,7 +1,9 @@
 """What makes a spec unusable although the API server took it: an older CRD without our rules, say."""
 
+from device_plugin_api.checks import one_source
 from device_plugin_api.config import ConfigSpec
 from device_plugin_api.names import resource_name_error
+from device_plugin_api.resource import SOURCES
 
 
 def error(spec: ConfigSpec) -> str | None:
@@ -12,9 +14,11 @@ def error(spec: ConfigSpec) -> str | None:
             return f"spec.resources[{index}].name {resource.name!r} {wrong}"
         if names.count(resource.name) > 1:
             return f"spec.resources[{index}].name {resource.name!r} is there twice"
-        source = resource.source
-        if sum(member is not None for member in (source.paths, source.simulated)) != 1:
-            return f"spec.resources[{index}].source must have exactly one member: paths or simulated"
+        if not one_source(resource.source):
+            return f"spec.resources[{index}].source must have exactly one member: {', '.join(SOURCES)}"
+    most = spec.rollout.max_unavailable
+    if isinstance(most, str) and not (most.endswith("%") and most[:-1].isdecimal()):
+        return f"spec.rollout.maxUnavailable must be a number of nodes or a percentage, not {most!r}"
     for index, cordon in enumerate(spec.cordoned_devices):
         if cordon.resource not in names:
             return f"spec.cordonedDevices[{index}].resource {cordon.resource!r} is none of this config's"

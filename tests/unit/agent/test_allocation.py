@@ -1,26 +1,37 @@
 """What a container gets."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from device_plugin_agent.allocation import Refused, UnknownVariable, check, expand, grant, pick, preferred
+from device_plugin_agent.allocation import Refused, grant, pick, verify
 from device_plugin_agent.health.tracker import Track
-from device_plugin_agent.inventory import Entry
-from device_plugin_agent.sources import Candidate
+from device_plugin_agent.inventory import Entry, Inventory
+from device_plugin_agent.sources import Candidate, Discovery
+from device_plugin_api import hostpaths
 from device_plugin_api.node import DeviceState
-from device_plugin_api.resource import Allocation, EnvVar, Mount
+from device_plugin_api.resource import Allocation, EnvVar, Health, Mount
 
 
-def entry(
-    name: str, state: DeviceState = DeviceState.HEALTHY, *, present: bool = True, numa: int | None = None
-) -> Entry:
-    device = Candidate(id=name, path=f"/dev/{name}", nodes=(f"/dev/{name}",), numa_node=numa)
-    return Entry(device=device, track=Track(state=state, reason="Why", message="", since=0), present=present)
+def candidate(name: str, failure: str | None = None) -> Candidate:
+    return Candidate(id=name, path=f"/dev/{name}", nodes=(f"/dev/{name}",), failure=failure)
 
 
-def table(*entries: Entry) -> dict[str, Entry]:
-    return {each.device.id: each for each in entries}
+def entry(name: str) -> Entry:
+    return Entry(device=candidate(name), track=Track(state=DeviceState.HEALTHY, reason="Works", since=0))
+
+
+def inventory(*names: str, replicas: int = 1) -> Inventory:
+    """Healthy devices, one that vanished and one that cannot be looked at."""
+    made = Inventory(Health(), replicas)
+    for found in (
+        [*map(candidate, names), candidate("sick")],
+        [*map(candidate, names), candidate("blind", "no answer")],
+    ):
+        made.observe(Discovery(candidates=tuple(found), steps=()), now=0, monotonic=0)
+    return made
 
 
 def test_the_default_environment_names_the_devices_and_their_paths() -> None:
@@ -67,49 +78,110 @@ def test_a_link_appears_in_the_container_under_its_own_name() -> None:
     assert (node.host_path, node.container_path) == ("/dev/ttyUSB0", "/dev/serial/by-id/usb")
 
 
-def test_an_unknown_variable_is_refused_and_the_known_ones_named() -> None:
-    with pytest.raises(UnknownVariable, match=r"unknown variable \$\(TYPO\); known are .*\$\(DEVICE_ID\)"):
-        check(Allocation(env=(EnvVar(name="A", value="$(TYPO)"),)))
+def with_attributes(name: str, **attributes: str) -> Entry:
+    device = replace(candidate(name), attributes=attributes)
+    return Entry(device=device, track=Track(state=DeviceState.HEALTHY, reason="Works", since=0))
 
 
-def test_a_dollar_without_parentheses_is_text() -> None:
-    assert expand("$5 $$ $(A)", {"A": "b"}) == "$5 $$ b"
+def test_what_all_devices_have_is_joined_by_commas() -> None:
+    value = "$(INDEX) $(attributes.serial) $(attributes.model)"
+    settings = Allocation(env=(EnvVar(name="A", value=value),), annotations={"b": "$(attributes.serial)"})
+    granted = grant(
+        "a.com/b", settings, [with_attributes("x", serial="1"), with_attributes("y", serial="2", model="m")]
+    )
+    assert granted.env["A"] == "0,1 1,2 ,m"
+    assert granted.annotations == {"b": "1,2"}
+
+
+def test_a_mount_that_differs_by_device_is_made_for_each() -> None:
+    calibration = Mount(host_path="/srv/cal/$(attributes.serial)", container_path="/cal/$(INDEX)", read_only=False)
+    settings = Allocation(mounts=(calibration, Mount(host_path="/opt/lib", container_path="/lib/camera")))
+    granted = grant("a.com/b", settings, [with_attributes("x", serial="1"), with_attributes("y", serial="2")])
+    assert [(mount.host_path, mount.container_path, mount.read_only) for mount in granted.mounts] == [
+        ("/srv/cal/1", "/cal/0", False),
+        ("/srv/cal/2", "/cal/1", False),
+        ("/opt/lib", "/lib/camera", True),
+    ]
+
+
+def test_a_container_path_may_name_an_attribute() -> None:
+    settings = Allocation(container_path="/dev/$(attributes.serial)-$(DEVICE_ID)")
+    (node,) = grant("a.com/b", settings, [with_attributes("x", serial="7")]).nodes
+    assert node.container_path == "/dev/7-x"
+
+
+@pytest.mark.parametrize("serial", ["", ".", "..", "../../etc", "/etc", "a/b", "a\n", "\x00"])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        Allocation(container_path="/dev/$(INDEX)/$(attributes.serial)"),
+        Allocation(mounts=(Mount(host_path="/srv/$(attributes.serial)", container_path="/x/$(INDEX)"),)),
+        Allocation(mounts=(Mount(host_path="/srv", container_path="/x/$(INDEX)/$(attributes.serial)"),)),
+    ],
+)
+def test_what_the_hardware_says_of_itself_leads_nowhere_else(settings: Allocation, serial: str) -> None:
+    with pytest.raises(Refused, match=r"allocation\.(containerPath|mounts)"):
+        grant("a.com/b", settings, [with_attributes("x", serial=serial)])
+
+
+@given(st.text(max_size=20), st.sampled_from(["/srv/$(attributes.serial)", "/srv/a$(attributes.serial)/b"]))
+def test_an_expanded_mount_stays_where_mounts_are_allowed(serial: str, host_path: str) -> None:
+    settings = Allocation(mounts=(Mount(host_path=host_path, container_path="/x/$(INDEX)$(attributes.serial)"),))
+    try:
+        granted = grant("a.com/b", settings, [with_attributes("x", serial=serial)])
+    except Refused:
+        return
+    for mount in granted.mounts:
+        assert hostpaths.mount_error(mount.host_path, read_only=True) is None
+        assert hostpaths.container_path_error(mount.container_path) is None
 
 
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
         (["ghost"], "device ghost is not one of this resource's"),
-        (["sick"], "device sick is Unhealthy: Why"),
-        (["blind"], "device blind is Unknown: Why"),
+        (["sick"], "device sick is Unhealthy: /dev/sick"),
+        (["blind"], "device blind is Unknown: /dev/blind no answer"),
         (["ok", "ok"], "the same device is asked for twice"),
+        (["ok::0"], "device ok::0 is not offered: how ok is shared has changed"),
+        ([], "no device is asked for"),
     ],
 )
 def test_only_known_healthy_present_devices_are_handed_out(asked: list[str], message: str) -> None:
-    known = table(entry("ok"), entry("sick", DeviceState.UNHEALTHY), entry("blind", DeviceState.UNKNOWN))
     with pytest.raises(Refused, match=message):
-        pick(known, asked)
+        pick(inventory("ok"), asked, None)
 
 
 def test_devices_are_picked_in_the_order_of_their_ids() -> None:
-    known = table(entry("a"), entry("b"))
-    assert [each.device.id for each in pick(known, ["b", "a"])] == ["a", "b"]
+    assert [each.device.id for each in pick(inventory("a", "b"), ["b", "a"], None)] == ["a", "b"]
 
 
-def test_a_request_is_kept_on_the_smallest_numa_node_that_holds_it() -> None:
-    known = table(*[entry(f"a{n}", numa=0) for n in range(4)], *[entry(f"b{n}", numa=1) for n in range(2)])
-    assert preferred(known, list(known), [], 2) == ["b0", "b1"]
-    assert preferred(known, list(known), [], 3) == ["a0", "a1", "a2"]
-    assert preferred(known, list(known), ["a3"], 2) == ["a3", "a0"]
+def test_two_slots_of_a_device_give_it_once() -> None:
+    shared = inventory("a", "b", replicas=3)
+    assert [each.device.id for each in pick(shared, ["b::2", "a::1", "b::0"], None)] == ["a", "b"]
 
 
-@given(st.data())
-def test_a_preference_is_always_of_the_size_asked_and_holds_what_must_be_included(data: st.DataObject) -> None:
-    nodes = data.draw(st.lists(st.sampled_from([None, 0, 1, 2]), min_size=1, max_size=12))
-    known = table(*[entry(f"d{number}", numa=node) for number, node in enumerate(nodes)])
-    available = data.draw(st.lists(st.sampled_from(sorted(known)), unique=True, min_size=1))
-    must = data.draw(st.lists(st.sampled_from(available), unique=True))
-    size = data.draw(st.integers(len(must) or 1, len(available)))
-    chosen = preferred(known, available, must, size)
-    assert len(chosen) == len(set(chosen)) == size
-    assert set(must) <= set(chosen) <= set(available)
+@pytest.mark.parametrize("slot", ["a", "a::3", "a::x", "a::01", "a::", "::0", "b::0"])
+def test_a_slot_that_is_not_offered_is_refused(slot: str) -> None:
+    with pytest.raises(Refused, match=slot):
+        pick(inventory("a", replicas=3), [slot], None)
+
+
+def test_more_slots_than_one_container_may_have_are_refused() -> None:
+    shared = inventory("a", replicas=3)
+    assert len(pick(shared, ["a::0", "a::1"], 2)) == 1
+    with pytest.raises(Refused, match=r"a container asks for 3, and sharing\.maxPerContainer is 2"):
+        pick(shared, ["a::0", "a::1", "a::2"], 2)
+
+
+@pytest.mark.parametrize(("slot", "message"), [("sick", "device sick is Unhealthy"), ("ghost", "ghost is not one of")])
+def test_a_container_is_not_started_on_a_device_that_died(slot: str, message: str) -> None:
+    with pytest.raises(Refused, match=message):
+        verify(inventory("ok"), ["ok", slot])
+
+
+def test_a_container_starts_on_a_device_that_is_only_no_longer_handed_out() -> None:
+    known = inventory("ok", "shut")
+    known.cordon({"shut": "lens broken"}, now=0, monotonic=0)
+    known.share(2)
+    verify(known, ["ok", "shut"])

@@ -5,6 +5,7 @@ import re
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from device_plugin_agent.slots import device_of, slot_ids
 from device_plugin_agent.sources.identity import MAX_ID, id_of_path, id_of_simulated
 
 NAMES = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1, max_size=300)
@@ -29,6 +30,16 @@ def test_every_id_is_legal_as_a_cdi_device_name_and_short_enough(path: str) -> N
     device_id = id_of_path(path)
     assert len(device_id) <= MAX_ID
     assert re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9_.:-]*[A-Za-z0-9])?", device_id)
+
+
+@given(PATHS, st.integers(1, 1000))
+@example("a::0", 1)
+def test_the_device_of_every_slot_can_be_told_from_its_id(path: str, replicas: int) -> None:
+    device_id = id_of_path(path)
+    slots = slot_ids(device_id, replicas)
+    assert len(set(slots)) == replicas
+    assert {device_of(slot) for slot in slots} == {device_id}
+    assert max(map(len, slots)) <= 63
 
 
 @given(st.sets(PATHS, min_size=2, max_size=20))

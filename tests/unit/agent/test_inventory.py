@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from device_plugin_agent.health.tracker import WORKS, Look, Observation
 from device_plugin_agent.inventory import ALLOCATION_GRACE, MISSING_RETENTION, Inventory
 from device_plugin_agent.sources import Candidate, Discovery
+from device_plugin_api.config import SlotCounts
 from device_plugin_api.node import Device, DeviceState, Holder
 from device_plugin_api.resource import Health, Probe
 
@@ -16,8 +17,8 @@ POD = Holder(namespace="default", pod="p", container="c")
 class Bench:
     """An inventory with a clock of its own."""
 
-    def __init__(self) -> None:
-        self.inventory = Inventory(Health(success_threshold=1))
+    def __init__(self, replicas: int = 1) -> None:
+        self.inventory = Inventory(Health(success_threshold=1), replicas)
         self.time = 100.0
 
     def see(self, *names: str, after: float = 0) -> None:
@@ -28,6 +29,9 @@ class Bench:
 
     def use(self, *names: str) -> None:
         self.inventory.use(dict.fromkeys(names, (POD,)), now=self.time + 1e9, monotonic=self.time)
+
+    def slots(self, name: str) -> dict[str, bool]:
+        return self.inventory.slots(self.inventory.entries[name])
 
     @property
     def states(self) -> dict[str, str]:
@@ -281,3 +285,75 @@ def test_whatever_happens_a_used_device_stays_listed_and_only_present_ones_are_o
         assert offered <= present - cordoned
         counts = bench.inventory.counts()
         assert counts.total == counts.healthy + counts.unhealthy + counts.unknown + counts.cordoned
+
+
+def test_a_shared_device_is_offered_as_slots_of_one_health() -> None:
+    bench = Bench(replicas=2)
+    bench.see("a")
+    assert bench.slots("a") == {"a::0": True, "a::1": True}
+    bench.see()
+    assert bench.slots("a") == {"a::0": False, "a::1": False}
+
+
+def test_devices_are_counted_once_and_slots_as_often_as_they_are_shared() -> None:
+    bench = Bench(replicas=3)
+    bench.see("a", "b")
+    bench.use("a::0", "a::2")
+    assert (bench.inventory.counts().total, bench.inventory.counts().allocated) == (2, 1)
+    assert bench.inventory.slot_counts(bench.inventory.entries["a"]) == SlotCounts(total=3, used=2)
+    assert bench.inventory.entries["a"].holders == (POD,)
+
+
+@pytest.mark.parametrize(("before", "after", "held"), [(1, 2, "a"), (2, 1, "a::1"), (4, 2, "a::3")])
+def test_a_slot_of_a_former_sharing_stays_until_it_is_free_and_nobody_joins_before(
+    before: int, after: int, held: str
+) -> None:
+    bench = Bench(before)
+    bench.see("a")
+    bench.use(held)
+    version = bench.inventory.version
+    bench.inventory.share(after)
+    assert bench.inventory.version > version
+    assert held in bench.slots("a")
+    assert not any(bench.slots("a").values())
+    bench.use()
+    assert held not in bench.slots("a")
+    assert list(bench.slots("a").values()) == [True] * after
+
+
+def test_slots_in_use_stay_healthy_when_the_number_of_slots_changes() -> None:
+    bench = Bench(replicas=4)
+    bench.see("a")
+    bench.use("a::0", "a::3")
+    bench.inventory.share(2)
+    assert bench.slots("a") == {"a::0": True, "a::1": False, "a::3": False}
+
+
+def test_a_slot_just_handed_out_stays_over_a_change_of_sharing_until_podresources_can_know() -> None:
+    bench = Bench(replicas=2)
+    bench.see("a")
+    bench.inventory.allocated(["a::1"], monotonic=bench.time)
+    bench.inventory.share(1)
+    assert bench.slots("a") == {"a": False, "a::1": False}
+    bench.see("a", after=ALLOCATION_GRACE)
+    assert bench.slots("a") == {"a": True}
+
+
+def test_a_used_share_of_a_device_that_nobody_found_lists_the_device() -> None:
+    bench = Bench(replicas=2)
+    bench.use("ghost::1")
+    assert bench.states == {"ghost": "DeviceMissing"}
+    assert bench.slots("ghost") == {"ghost::0": False, "ghost::1": False}
+
+
+@given(st.integers(1, 8), st.integers(1, 8), st.data())
+def test_no_more_slots_can_be_given_than_the_device_is_shared_by(before: int, after: int, data: st.DataObject) -> None:
+    bench = Bench(before)
+    bench.see("a")
+    held = data.draw(st.sets(st.sampled_from(list(bench.slots("a")))))
+    bench.use(*held)
+    bench.inventory.share(after)
+    slots = bench.slots("a")
+    assert held <= slots.keys()
+    free = {slot for slot, healthy in slots.items() if healthy and slot not in held}
+    assert not free or len(held | free) <= after

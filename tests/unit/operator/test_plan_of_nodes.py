@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from device_plugin_api.config import ConfigSpec
+from device_plugin_api.group import TRIAL_ANNOTATION
 from device_plugin_api.node import CordonedDevice, NodeSpec
 from device_plugin_operator.clock import timestamp
-from device_plugin_operator.facts import Machine, NodeObject, Snapshot
+from device_plugin_operator.facts import Machine, NodeObject, Snapshot, Trial
 from device_plugin_operator.plan import agents, nodes, revision
 from device_plugin_operator.plan.actions import Action, ApplyDaemonSet, CreateNode, DeleteNode, UpdateNode
 from device_plugin_operator.plan.changes import changes
@@ -40,12 +41,20 @@ def test_a_pod_that_waits_for_its_node_or_leaves_it_gets_none() -> None:
     assert needed(seen) == {}
 
 
-def test_a_new_content_of_resources_goes_to_every_node_at_once() -> None:
-    other = spec(resources=[{"name": "example.com/other", "source": {"simulated": {"count": 1}}}])
-    actions = changes(snapshot(node("a"), node("b"), config=config(other)))
-    assert [(type(action), action.name) for action in actions] == [
-        (UpdateNode, "cameras.a"),
-        (UpdateNode, "cameras.b"),
+def test_a_new_content_of_resources_goes_to_so_many_nodes_at_a_time_with_what_worked_there() -> None:
+    other = [{"name": "example.com/other", "source": {"simulated": {"count": 1}}}]
+    seen = (node("a"), node("b"), node("c"))
+    both = changes(snapshot(*seen, config=config(spec(resources=other, rollout={"maxUnavailable": "50%"}))))
+    assert [(type(action), action.name) for action in both] == [(UpdateNode, "cameras.a"), (UpdateNode, "cameras.b")]
+    (first,) = changes(snapshot(*seen, config=config(spec(resources=other))))
+    assert isinstance(first, UpdateNode)
+    assert (first.name, set(first.spec)) == ("cameras.a", {"revision", "resources"})
+    assert first.annotations == {TRIAL_ANNOTATION: '{"healthy":{"example.com/camera":[]},"rejected":false}'}
+
+
+def test_when_a_trial_is_over_it_is_written_off() -> None:
+    assert changes(snapshot(node("a", trial=Trial()))) == [
+        UpdateNode(name="cameras.a", uid="ndp-a", spec={}, annotations={TRIAL_ANNOTATION: None})
     ]
 
 
@@ -143,7 +152,8 @@ def carried_out(seen: Snapshot, actions: list[Action]) -> Snapshot:
             known[name] = node(name, node_uid=action.body["spec"]["nodeUID"], created=timestamp(NOW))
         elif isinstance(action, UpdateNode):
             name = next(name for name, found in known.items() if found.name == action.name)
-            known[name] = msgspec.structs.replace(known[name], revision=action.spec["revision"])
+            wanted = action.spec.get("revision", known[name].revision)
+            known[name] = msgspec.structs.replace(known[name], revision=wanted, observed_revision=wanted, trial=None)
         elif isinstance(action, DeleteNode):
             known = {name: found for name, found in known.items() if found.uid != action.uid}
             strangers = tuple(found for found in strangers if found.uid != action.uid)
@@ -176,9 +186,10 @@ def test_what_was_carried_out_is_not_planned_again(
     there = {name: found and replace(found, name=name) for name, found in machines.items()}
     seen = snapshot(*objects, pods=pods, machines=there)  # type: ignore[arg-type]
     once = carried_out(seen, changes(seen))
-    # Another machine under an old name: deleted first, made anew then.
-    twice = carried_out(once, changes(once))
-    assert changes(twice) == []
+    # Another machine under an old name: deleted first, made anew then. And a rollout goes from node to node.
+    for _ in range(len(objects) + 2):
+        once = carried_out(once, changes(once))
+    assert changes(once) == []
 
 
 CORDON = {"resource": "example.com/camera", "device": "video3", "reason": "lens broken"}
@@ -190,13 +201,15 @@ def cordoning(*nodes_: str, **more: object) -> ConfigSpec:
 
 def test_a_cordon_goes_to_its_node_alone_and_says_nothing_of_the_resources() -> None:
     actions = changes(snapshot(node("a"), node("b"), config=config(cordoning("a"))))
-    assert actions == [UpdateNode(name="cameras.a", uid="ndp-a", spec={"cordonedDevices": [CORDON]})]
+    assert actions == [UpdateNode(name="cameras.a", uid="ndp-a", spec={"cordonedDevices": [CORDON]}, annotations={})]
 
 
 def test_a_cordon_that_is_there_is_not_written_again_and_one_that_was_lifted_goes() -> None:
     cordoned = msgspec.structs.replace(node("a"), cordoned=(CordonedDevice(**CORDON),))
     assert changes(snapshot(cordoned, config=config(cordoning("a")))) == []
-    assert changes(snapshot(cordoned)) == [UpdateNode(name="cameras.a", uid="ndp-a", spec={"cordonedDevices": []})]
+    assert changes(snapshot(cordoned)) == [
+        UpdateNode(name="cameras.a", uid="ndp-a", spec={"cordonedDevices": []}, annotations={})
+    ]
 
 
 def test_a_new_object_has_its_cordons_from_the_start() -> None:

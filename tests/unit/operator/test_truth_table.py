@@ -8,9 +8,9 @@ import pytest
 from device_plugin_api.conditions import Condition, find
 from device_plugin_api.config import ConfigStatus
 from device_plugin_operator.clock import timestamp
-from device_plugin_operator.facts import Snapshot, Verdict
+from device_plugin_operator.facts import Snapshot, Trial, Verdict
 from device_plugin_operator.plan import policies, status
-from operator_fixture import NOW, config, counts, daemons, node, pod, snapshot, spec, trouble
+from operator_fixture import NOW, RESOURCE, config, counts, daemons, node, pod, snapshot, spec, trouble
 
 REJECTION = Verdict(False, "example.com/camera: no such source; the last accepted configuration goes on", timestamp(0))
 BROKEN = {"devices": counts(1, 1), "troubles": (trouble("video3"),)}
@@ -19,6 +19,21 @@ LONG_AGO = NOW - 31
 ROWS: list[tuple[str, Snapshot, str, str]] = [
     ("a spec that cannot be used", snapshot(config=config(invalid="no")), "InvalidSpec", "FFTT"),
     ("an agent rejects it", snapshot(node("a", accepted=REJECTION), node("b")), "ConfigRejected", "FFTT"),
+    (
+        "the rollout is paused",
+        snapshot(node("a", revision="old", observed_revision="old"), config=config(spec(rollout={"paused": True}))),
+        "RolloutPaused",
+        "FFT-",
+    ),
+    (
+        "a node got worse by the new configuration and another waits for it",
+        snapshot(
+            node("a", **BROKEN, trial=Trial(healthy={RESOURCE: ("video3",)})),
+            node("b", revision="old", observed_revision="old"),
+        ),
+        "RolloutPaused",
+        "FFTT",
+    ),
     ("an agent is silent", snapshot(node("a"), pods=[], unready={"a": LONG_AGO}), "AgentsUnavailable", "FFT-"),
     (
         "an agent crashes",

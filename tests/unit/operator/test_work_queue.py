@@ -5,6 +5,7 @@ import asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
+from device_plugin_operator.metrics import Metrics
 from device_plugin_operator.queue import Request, Schedule, WorkQueue
 
 A, B = Request("a"), Request("b")
@@ -98,7 +99,7 @@ def test_nothing_that_was_added_is_ever_lost(steps: list[tuple[str, float, bool]
 
 
 async def test_a_worker_that_waits_gets_a_key_that_is_added_later() -> None:
-    queue = WorkQueue(FakeClock(), lambda: 0.0)
+    queue = WorkQueue(FakeClock(), lambda: 0.0, Metrics())
     waiting = [asyncio.create_task(queue.get()) for _ in range(2)]
     await asyncio.sleep(0)
     queue.add(A)
@@ -107,7 +108,7 @@ async def test_a_worker_that_waits_gets_a_key_that_is_added_later() -> None:
 
 
 def test_the_pause_after_failures_doubles_up_to_a_bound_and_starts_anew_after_a_success() -> None:
-    queue = WorkQueue(FakeClock(), lambda: 0.0, first=0.25, most=60)
+    queue = WorkQueue(FakeClock(), lambda: 0.0, Metrics(), first=0.25, most=60)
     pauses = [queue.add_failed(A) for _ in range(12)]
     assert pauses[:4] == [0.25, 0.5, 1.0, 2.0]
     assert pauses[-1] == 60
@@ -116,6 +117,6 @@ def test_the_pause_after_failures_doubles_up_to_a_bound_and_starts_anew_after_a_
 
 
 def test_the_pause_is_spread_at_random_and_never_shorter_than_the_api_server_asks() -> None:
-    queue = WorkQueue(FakeClock(), lambda: 1.0, first=1)
+    queue = WorkQueue(FakeClock(), lambda: 1.0, Metrics(), first=1)
     assert queue.add_failed(A) == 0.5
     assert queue.add_failed(B, 30.0) == 30.0

@@ -1,0 +1,192 @@
+"""Two real operator processes and one API server: one writes, and the other takes over when it cannot."""
+
+import json
+import os
+import re
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+import yaml
+
+from apiserver.operator_world import World, eventually, kubeconfig
+from apiserver.tcp_proxy import TcpProxy
+from apiserver_fixture import Client, ControlPlane
+from apiserver_fixture.process import Exited, Process
+
+SYSTEM, LEASE = "device-plugin-system", "device-plugin-operator"
+TAKEOVER = 20.0
+"""Seconds that a takeover may take."""
+
+
+class Replica:
+    """One operator process, and what its log says of its requests."""
+
+    def __init__(self, name: str, folder: Path, kubeconfig: Path) -> None:
+        self._log = folder / f"{name}.log"
+        self.process = Process(
+            [
+                sys.executable,
+                "-m",
+                "device_plugin_operator",
+                "--agent-image=agent:1",
+                "--http-port=0",
+                "--log-level=debug",
+                f"--kubeconfig={kubeconfig}",
+            ],
+            self._log,
+        )
+
+    def lines(self) -> list[dict[str, object]]:
+        """Its log."""
+        return [json.loads(line) for line in self._log.read_text().splitlines() if line.startswith("{")]
+
+    def said(self, message: str) -> bool:
+        """Whether its log has that message."""
+        return any(line["msg"] == message for line in self.lines())
+
+    def writes(self) -> list[float]:
+        """When it changed anything but the Lease (Unix time)."""
+        return [
+            float(str(line["ts"]))
+            for line in self.lines()
+            if line["msg"] == "Requested"
+            and line["method"] != "GET"
+            and LEASE not in str(line["path"])
+            and not (line["method"] == "POST" and re.search("/(daemonsets|leases)$", str(line["path"])))
+        ]
+
+    def ended(self) -> bool:
+        """Whether the process is gone."""
+        try:
+            self.process.check()
+        except Exited:
+            return True
+        return False
+
+
+@pytest.fixture
+def own_kubeconfig(controllers: ControlPlane) -> Path:
+    return kubeconfig(controllers, controllers.token_for(SYSTEM, "device-plugin-operator"))
+
+
+@pytest.fixture
+def world(api: Client, request: pytest.FixtureRequest) -> Iterator[World]:
+    made = World(api, re.sub("[^a-z0-9]+", "-", request.node.name.removeprefix("test_"))[:40].strip("-"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def replicas(tmp_path: Path, own_kubeconfig: Path, api: Client, proxy: TcpProxy) -> Iterator[tuple[Replica, Replica]]:
+    """A leader, behind the proxy, and one that stands by."""
+    api.delete("coordination.k8s.io/v1", "Lease", LEASE, namespace=SYSTEM, missing_ok=True)
+    made = yaml.safe_load(own_kubeconfig.read_text())
+    made["clusters"][0]["cluster"]["server"] = f"https://127.0.0.1:{proxy.port}"
+    through = tmp_path / "through-proxy"
+    through.write_text(yaml.safe_dump(made))
+    first = Replica("first", tmp_path, through)
+    second = None
+    try:
+        eventually(lambda: first.said("Leading"), "the first leads")
+        second = Replica("second", tmp_path, own_kubeconfig)
+        eventually(lambda: second.said("Standing by"), "the second stands by")
+        yield first, second
+    finally:
+        first.process.stop()
+        if second is not None:
+            second.process.stop()
+
+
+@pytest.fixture
+def proxy(controllers: ControlPlane) -> Iterator[TcpProxy]:
+    where = urlsplit(controllers.url)
+    with TcpProxy(where.hostname or "", where.port or 0) as made:
+        yield made
+
+
+def settled(world: World) -> str:
+    """A config with one node that reports; the node's name."""
+    node = world.node("a")
+    world.apply()
+    world.start([node])
+    world.report(node)
+    eventually(lambda: world.reason() == "AllNodesReady", "the leader serves")
+    return node
+
+
+def taken_over(world: World, node: str, since: float, first: Replica, second: Replica) -> None:
+    """A change that was made while nobody led reaches the status; only the second has written since it leads."""
+    world.report(node, healthy=1, broken=["video7"])
+    left = TAKEOVER - (time.monotonic() - since)
+    eventually(lambda: world.reason() == "SomeUnhealthy", "the second took over", within=left)
+    # It writes its log a moment after the API server has shown the result.
+    written = eventually(second.writes, "the second wrote")
+    assert max(first.writes()) < min(written)
+
+
+def test_a_killed_leader_is_followed_within_20_s(replicas: tuple[Replica, Replica], world: World) -> None:
+    first, second = replicas
+    node = settled(world)
+    since = time.monotonic()
+    os.kill(first.process.pid, signal.SIGKILL)
+    taken_over(world, node, since, first, second)
+
+
+def test_a_frozen_leader_writes_nothing_when_it_goes_on_and_ends(
+    replicas: tuple[Replica, Replica], world: World
+) -> None:
+    first, second = replicas
+    node = settled(world)
+    since = time.monotonic()
+    os.kill(first.process.pid, signal.SIGSTOP)
+    taken_over(world, node, since, first, second)
+    # Everything it did not see now comes to it at once.
+    world.report(node)
+    os.kill(first.process.pid, signal.SIGCONT)
+    eventually(first.ended, "it has seen that it leads no more")
+    assert max(first.writes()) < min(second.writes())
+    (reason,) = [line["err"] for line in first.lines() if line["msg"] == "Ending, to be started anew"]
+    assert "Lease" in str(reason)
+    eventually(lambda: world.reason() == "AllNodesReady", "the second goes on")
+
+
+def test_a_leader_without_the_api_server_ends_before_another_leads(
+    replicas: tuple[Replica, Replica], world: World, proxy: TcpProxy
+) -> None:
+    first, second = replicas
+    node = settled(world)
+    since = time.monotonic()
+    proxy.cut()
+    taken_over(world, node, since, first, second)
+    eventually(first.ended, "the one that was cut off has ended")
+    (ended,) = [line for line in first.lines() if line["msg"] == "Ending, to be started anew"]
+    assert "could not be renewed for 10 s" in str(ended["err"])
+    (led,) = [line for line in second.lines() if line["msg"] == "Leading"]
+    assert float(str(ended["ts"])) < float(str(led["ts"]))
+
+
+def test_a_leader_that_is_told_to_end_is_followed_at_once(replicas: tuple[Replica, Replica], world: World) -> None:
+    first, second = replicas
+    settled(world)
+    first.process.stop(within=15)
+    eventually(lambda: second.said("Leading"), "the Lease was released", within=4)
+    assert first.said("Stopped")
+
+
+def test_who_stands_by_is_asked_for_nothing_but_the_lease(replicas: tuple[Replica, Replica], world: World) -> None:
+    _, second = replicas
+    settled(world)
+    asked = {str(line["path"]) for line in second.lines() if line["msg"] == "Requested"}
+    assert {path for path in asked if "/leases/" not in path} == {"/apis/deviceplugins.dev/v1alpha1"}
+
+
+def test_who_stands_by_ends_at_once_when_told(replicas: tuple[Replica, Replica]) -> None:
+    _, second = replicas
+    os.kill(second.process.pid, signal.SIGTERM)
+    eventually(second.ended, "it ended", within=5)
+    assert second.said("Stopped")
