@@ -49,13 +49,14 @@ class Usb:
         """Look at /sys/bus/usb once."""
         spec = self._spec
         found = Selection("USB devices", self._sticks(), lambda stick: stick.name)
+        # Of all that are there, whether selected or not: else a driver that binds late would change an ID.
+        serials = Counter((stick.vendor, stick.product, stick.serial) for stick in found.items)
         found.keep(f"vendor {spec.vendor_id}", lambda stick: None if stick.vendor == spec.vendor_id else "")
         if spec.product_id:
             found.keep(f"product {spec.product_id}", lambda stick: None if stick.product == spec.product_id else "")
         if spec.serial:
             found.keep(f"serial number {spec.serial}", self._other_serial)
         found.keep("with device nodes", self._without_nodes)
-        serials = Counter((stick.vendor, stick.product, stick.serial) for stick in found.items)
         candidates = [
             self._candidate(stick, alone=serials[stick.vendor, stick.product, stick.serial] == 1)
             for stick in found.items
