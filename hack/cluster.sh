@@ -79,6 +79,20 @@ END
   done
 }
 
+# Once an hour kube-proxy goes over all its rules, and was seen to leave the list of services empty after that: pods that run
+# keep their connections, and new ones are refused.
+services_answer() {
+  local node
+  for node in "${nodes[@]}"; do
+    docker exec "$node" timeout 3 bash -c 'exec 3<>/dev/tcp/10.96.0.1/443' 2>/dev/null || return
+  done
+}
+
+mend_services() {
+  quietly kube-proxy kubectl --namespace kube-system delete pod --selector k8s-app=kube-proxy
+  until_within 60 "the API server's service on every node" services_answer
+}
+
 remove() { quietly kind-delete kind delete cluster --name "$DP_CLUSTER" --kubeconfig "$KUBECONFIG"; }
 
 create() { # NODE-IMAGE
@@ -91,6 +105,7 @@ up() {
   [ -x "$DP_CACHE/bin/kubectl" ] || hack/tools.sh
   if healthy; then
     say "cluster $DP_CLUSTER: runs"
+    services_answer || step "services of $DP_CLUSTER" mend_services
     return
   fi
   hack/engine.sh
