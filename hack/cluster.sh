@@ -79,8 +79,8 @@ END
   done
 }
 
-# Once an hour kube-proxy goes over all its rules, and was seen to leave the list of services empty after that: pods that run
-# keep their connections, and new ones are refused.
+# When kube-proxy goes over all its rules, once an hour and at its start, it takes out the services that it finds already there
+# (seen with nft 1.0.6): connections last, and new ones are refused. So it has to find nothing.
 services_answer() {
   local node
   for node in "${nodes[@]}"; do
@@ -89,6 +89,8 @@ services_answer() {
 }
 
 mend_services() {
+  local node
+  for node in "${nodes[@]}"; do docker exec "$node" nft delete table ip kube-proxy; done
   quietly kube-proxy kubectl --namespace kube-system delete pod --selector k8s-app=kube-proxy
   until_within 60 "the API server's service on every node" services_answer
 }
