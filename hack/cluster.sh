@@ -79,7 +79,7 @@ END
   done
 }
 
-# When kube-proxy goes over all its rules, once an hour and at its start, it takes out the services that it finds already there
+# When kube-proxy goes over all its rules, at its start and it seems once an hour, it takes out the services that it finds there
 # (seen with nft 1.0.6): connections last, and new ones are refused. So it has to find nothing.
 services_answer() {
   local node
