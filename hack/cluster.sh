@@ -48,6 +48,22 @@ networking:
 END
 }
 
+# When kube-proxy goes over all its rules, once an hour and at its start, it takes out the services that it finds already there
+# (seen with nft 1.0.6): connections last, and new ones are refused. So it has to find nothing.
+services_answer() {
+  local node
+  for node in "${nodes[@]}"; do
+    docker exec "$node" timeout 3 bash -c 'exec 3<>/dev/tcp/10.96.0.1/443' 2>/dev/null || return
+  done
+}
+
+mend_services() {
+  local node
+  for node in "${nodes[@]}"; do docker exec "$node" nft delete table ip kube-proxy; done
+  quietly kube-proxy kubectl --namespace kube-system delete pod --selector k8s-app=kube-proxy
+  until_within 60 "the API server's service on every node" services_answer
+}
+
 remove() { quietly kind-delete kind delete cluster --name "$DP_CLUSTER" --kubeconfig "$KUBECONFIG"; }
 
 create() { # NODE-IMAGE
@@ -60,6 +76,7 @@ up() {
   [ -x "$DP_CACHE/bin/kubectl" ] || hack/tools.sh
   if healthy; then
     say "cluster $DP_CLUSTER: runs"
+    services_answer || step "services of $DP_CLUSTER" mend_services
     return
   fi
   hack/engine.sh

@@ -11,6 +11,8 @@ import msgspec
 from prometheus_client import CollectorRegistry
 
 from device_plugin_agent import __version__
+from device_plugin_agent.agreement import Agreement, Slots
+from device_plugin_agent.cdi.upkeep import Upkeep
 from device_plugin_agent.census import Census, page
 from device_plugin_agent.claims.claims import Claims
 from device_plugin_agent.claims.gone import Departures
@@ -53,6 +55,8 @@ class Agent:
         self._clock = clock
         self._jitter = jitter
         self._saved = LastGood(settings.state_dir, settings.config_uid)
+        self._agreement = Agreement()
+        self._changed: Callable[[], None] = lambda: None
         self._rejection: str | None = None
         self._uid: str | None = None
 
@@ -79,18 +83,21 @@ class Agent:
 
         async with contextlib.AsyncExitStack() as leaving, asyncio.TaskGroup() as tasks:
             leaving.callback(claims.close)
-            pod_resources = PodResources(settings.pod_resources_socket, used)
+            pod_resources = PodResources(settings.pod_resources_socket, used, self._compare, clock=self._clock)
             report = Report(api, self._build, metrics=metrics, jitter=self._jitter) if api is not None else None
+            if report is not None:
+                self._changed = report.changed.fire
             supervisor = self._supervisor = Supervisor(
                 host=settings.host,
                 claims=claims,
+                cdi=Upkeep(settings.cdi_dir, settings.config_uid, self._clock),
                 kubelet=kubelet,
                 plugins_dir=settings.device_plugins_dir,
                 socket_names=socket_names(owner, secrets.token_hex(4)),
                 clock=self._clock,
                 metrics=metrics,
                 jitter=self._jitter,
-                changed=report.changed.fire if report is not None else lambda: None,
+                changed=self._changed,
                 handed_out=pod_resources.ask_soon,
                 tasks=tasks,
             )
@@ -118,6 +125,17 @@ class Agent:
                 tasks.create_task(report.run())
                 tasks.create_task(self._follow(api, report))
                 tasks.create_task(self._inherit(api, claims, departures))
+
+    def _compare(self, has: Slots) -> bool:
+        """Take in what the kubelet has; whether that is what it was told."""
+        agreement = self._agreement
+        before = agreement.compared, agreement.difference
+        agreement.compare(self._supervisor.told(), has, monotonic=self._clock.monotonic())
+        if (agreement.compared, agreement.difference) != before:
+            self._changed()
+        if agreement.difference and agreement.difference != before[1]:
+            _log.warning("The kubelet has other devices than it was told", extra={"err": agreement.difference})
+        return not self._agreement.pending
 
     async def _inherit(self, api: NodeApi, claims: Claims, departures: Departures) -> None:
         """Find out whether those who keep devices from us are gone for good."""
@@ -187,6 +205,7 @@ class Agent:
         return node_status(
             self._supervisor.offers(),
             self._supervisor.contested(),
+            self._agreement,
             revision=spec.revision if spec is not None else "",
             rejection=self._rejection,
             agent_version=__version__,

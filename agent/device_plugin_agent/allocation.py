@@ -79,21 +79,8 @@ def grant(resource_name: str, allocation: Allocation, entries: Sequence[Entry]) 
     """What a container that was given these devices gets. Raises Refused for a path that cannot be."""
     prefix = env_prefix(resource_name)
     devices = [entry.device for entry in entries]
-    nodes: list[DeviceNode] = []
-    paths: list[str] = []
-    for index, device in enumerate(devices):
-        for number, host_path in enumerate(device.nodes):
-            container_path = host_path if number else _container_path(allocation, device, index)
-            if not number:
-                paths.append(container_path)
-            nodes.append(
-                DeviceNode(host_path=host_path, container_path=container_path, permissions=allocation.permissions)
-            )
-    shared = {host_path: None for device in devices for host_path in device.shared_nodes}
-    nodes += [
-        DeviceNode(host_path=host_path, container_path=host_path, permissions=allocation.permissions)
-        for host_path in shared
-    ]
+    nodes = [device_nodes(allocation, device, index) for index, device in enumerate(devices)]
+    paths = [of_device[0].container_path for of_device in nodes if of_device]
     ids = [device.id for device in devices]
     variables = _of_all(devices) | {
         "DEVICE_ID": ids[0],
@@ -107,7 +94,22 @@ def grant(resource_name: str, allocation: Allocation, entries: Sequence[Entry]) 
     env |= {variable.name: expand(variable.value, variables) for variable in allocation.env}
     annotations = {key: expand(value, variables) for key, value in allocation.annotations.items()}
     mounts = tuple(each for mount in allocation.mounts for each in _mounts(mount, devices))
-    return Grant(env=env, nodes=tuple(nodes), mounts=mounts, annotations=annotations)
+    # Devices of a kind may share a node.
+    once = dict.fromkeys(node for of_device in nodes for node in of_device)
+    return Grant(env=env, nodes=tuple(once), mounts=mounts, annotations=annotations)
+
+
+def device_nodes(allocation: Allocation, device: Candidate, index: int = 0) -> list[DeviceNode]:
+    """A device's nodes in a container, the one that people know it by first.
+
+    `index` is its number among those of the container. Raises Refused for a path that cannot be.
+    """
+    hosts = (*device.nodes, *device.shared_nodes)
+    inside = (_container_path(allocation, device, index), *hosts[1:]) if device.nodes else hosts
+    return [
+        DeviceNode(host_path=host_path, container_path=container_path, permissions=allocation.permissions)
+        for host_path, container_path in zip(hosts, inside, strict=True)
+    ]
 
 
 def _of_all(devices: Sequence[Candidate]) -> dict[str, str]:

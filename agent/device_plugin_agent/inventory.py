@@ -1,6 +1,6 @@
 """The one table of a resource's devices: discovery, health and use come in, everything else reads it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from device_plugin_agent.health.probes import EXISTS, exists
@@ -177,6 +177,11 @@ class Inventory:
         if replicas != self.replicas:
             self.replicas = replicas
             self.version += 1
+
+    def all_slots(self) -> Iterator[tuple[str, bool]]:
+        """Every slot and whether it is healthy."""
+        for entry in self._entries.values():
+            yield from self.slots(entry).items()
 
     def slots(self, entry: Entry) -> dict[str, bool]:
         """What the kubelet is told of a device: slot → whether it is healthy.

@@ -2,14 +2,16 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 
 import grpc
 import grpc.aio
 
 from device_plugin_agent import allocation, preference
+from device_plugin_agent.cdi.files import CdiFile
+from device_plugin_agent.cdi.spec import name_of
 from device_plugin_agent.clock import Clock
-from device_plugin_agent.inventory import Inventory
+from device_plugin_agent.inventory import Entry, Inventory
 from device_plugin_agent.kubelet_api import deviceplugin_pb2 as api
 from device_plugin_agent.kubelet_api import deviceplugin_pb2_grpc as rpc
 from device_plugin_agent.metrics import Metrics
@@ -64,6 +66,8 @@ class DevicePlugin(rpc.DevicePluginServicer):
     ) -> None:
         self.resource = resource
         self.inventory = inventory
+        self.cdi: CdiFile | None = None
+        """Where the devices are told to container runtimes, when they are."""
         self.changed = Signal()
         self.streams = Streams()
         self.leaving = False
@@ -154,10 +158,22 @@ class DevicePlugin(rpc.DevicePluginServicer):
         for wanted in request.container_requests:
             entries = allocation.pick(self.inventory, wanted.devices_ids, self.resource.sharing.max_per_container)
             granted = allocation.grant(self.resource.name, self.resource.allocation, entries)
-            response.container_responses.append(container_response(granted))
+            names = None if self.cdi is None else self._cdi_names(self.cdi, entries)
+            response.container_responses.append(container_response(granted, names))
             slots += wanted.devices_ids
         self.inventory.allocated(slots, monotonic=self._clock.monotonic())
         return response
+
+    def _cdi_names(self, file: CdiFile, entries: Sequence[Entry]) -> list[str]:
+        names = [
+            name_of(entry.device.id, self.resource.allocation)
+            for entry in entries
+            if entry.device.nodes or entry.device.shared_nodes
+        ]
+        for name in names:
+            if name not in file.devices:
+                raise allocation.Refused(f"the CDI spec does not have {name}: {file.trouble or 'not written yet'}")
+        return [file.qualified(name) for name in names]
 
     async def PreStartContainer(  # noqa: N802
         self,
@@ -184,10 +200,12 @@ def device_list(inventory: Inventory) -> api.ListAndWatchResponse:
     return response
 
 
-def container_response(granted: allocation.Grant) -> api.ContainerAllocateResponse:
-    """A grant in the kubelet's words."""
+def container_response(granted: allocation.Grant, cdi_names: Sequence[str] | None) -> api.ContainerAllocateResponse:
+    """A grant in the kubelet's words: its device nodes, or the names that the container runtime has for them."""
     response = api.ContainerAllocateResponse(envs=granted.env, annotations=granted.annotations)
-    for node in granted.nodes:
+    for name in cdi_names or ():
+        response.cdi_devices.add(name=name)
+    for node in granted.nodes if cdi_names is None else ():
         response.devices.add(host_path=node.host_path, container_path=node.container_path, permissions=node.permissions)
     for mount in granted.mounts:
         response.mounts.add(host_path=mount.host_path, container_path=mount.container_path, read_only=mount.read_only)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import grpc.aio
 
+from device_plugin_agent.agreement import Slots
+from device_plugin_agent.clock import Clock
 from device_plugin_agent.kubelet_api import podresources_pb2 as api
 from device_plugin_agent.kubelet_api import podresources_pb2_grpc as rpc
 from device_plugin_agent.signal import Signal
@@ -18,6 +20,9 @@ Use = Mapping[str, Mapping[str, tuple[Holder, ...]]]
 _PERIOD_IN_USE, _PERIOD_IDLE = 2.0, 10.0
 """Seconds between two questions: the kubelet answers 100 a second to all clients of the node together (R18)."""
 
+_PERIOD_COMPARE = 30.0
+"""Seconds between two looks at what the kubelet could hand out, as long as it is what was offered."""
+
 _AFTER_ALLOCATE = (0.2, 1.0)
 """Seconds after an Allocate to ask out of turn: a pod is named once the kubelet has admitted it."""
 
@@ -27,14 +32,20 @@ _log = logging.getLogger(__name__)
 
 
 class PodResources:
-    """Asks gently, and hands every answer to `tell`, which says whether it names any device of ours.
+    """Asks gently who has what, and hands every answer to `tell`, which says whether it names any device of ours.
 
-    No answer is no news, never "nobody".
+    From time to time it asks too what the kubelet could hand out, for `compare`, which says whether that is as it
+    should be. No answer is no news, never "nobody".
     """
 
-    def __init__(self, socket: Path, tell: Callable[[Use], bool]) -> None:
+    def __init__(
+        self, socket: Path, tell: Callable[[Use], bool], compare: Callable[[Slots], bool], *, clock: Clock
+    ) -> None:
         self._socket = socket
         self._tell = tell
+        self._compare = compare
+        self._clock = clock
+        self._compare_at = 0.0
         self._asked = Signal()
 
     def ask_soon(self) -> None:
@@ -58,6 +69,7 @@ class PodResources:
                 for pause in pauses:
                     await asyncio.sleep(pause)
                     used = await self._ask(lister)
+                await self._ask_what_there_is(lister)
                 period = _PERIOD_IN_USE if used else _PERIOD_IDLE
 
     async def _ask(self, lister: "rpc.PodResourcesListerAsyncStub") -> bool:
@@ -68,6 +80,26 @@ class PodResources:
             _log.debug("podresources did not answer", extra={"err": error.details()})
             return True
         return self._tell(holders(answer))
+
+    async def _ask_what_there_is(self, lister: "rpc.PodResourcesListerAsyncStub") -> None:
+        now = self._clock.monotonic()
+        if now < self._compare_at:
+            return
+        try:
+            answer = await lister.GetAllocatableResources(api.AllocatableResourcesRequest(), timeout=_DEADLINE)
+        except grpc.aio.AioRpcError as error:
+            _log.debug("podresources did not answer", extra={"err": error.details()})
+            return
+        if self._compare(allocatable(answer)):
+            self._compare_at = now + _PERIOD_COMPARE
+
+
+def allocatable(answer: api.AllocatableResourcesResponse) -> dict[str, frozenset[str]]:
+    """Resource → what the kubelet could hand out of it, or has handed out, and takes for healthy."""
+    slots: dict[str, frozenset[str]] = {}
+    for devices in answer.devices:
+        slots[devices.resource_name] = slots.get(devices.resource_name, frozenset()).union(devices.device_ids)
+    return slots
 
 
 def holders(answer: api.ListPodResourcesResponse) -> dict[str, dict[str, tuple[Holder, ...]]]:

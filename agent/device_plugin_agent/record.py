@@ -7,6 +7,8 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from device_plugin_agent import personal
+
 _BUSES = ("pci", "usb")
 _CLASSES = (
     "accel",
@@ -30,8 +32,6 @@ _MOST = 4096
 """Bytes of an attribute that are kept: the kernel's own attributes have no more."""
 
 _LEFT_OUT = ("config", "rom", "vpd", "eeprom", "descriptors", "report_descriptor", "remove", "rescan", "reset")
-_PERSONAL = ("serial", "address", "wwid", "uuid", "unique_id", "phys_port_id", "phys_switch_id", "permaddr")
-"""Attributes whose names have this in them tell one machine from another of the same kind."""
 
 DEVICES = "dev.list"
 
@@ -62,16 +62,7 @@ def main(argv: Sequence[str]) -> None:
 
 def record(sys_root: Path, dev_root: Path, into: Path, *, with_serials: bool) -> None:
     """Write what matters of a machine: `sys/` with attributes and links, and the list of its device nodes."""
-    root = sys_root.resolve()
-    kept: set[Path] = set()
-    for listing in _listings(root):
-        for link in sorted(listing.iterdir()):
-            if link.is_symlink():
-                _keep_link(link, root, into)
-                device = link.resolve()
-                if device.is_relative_to(root) and device not in kept:
-                    kept.add(device)
-                    _keep_device(device, root, into, with_serials=with_serials)
+    _Recording(sys_root.resolve(), into / "sys", with_serials).run()
     lines = sorted(_devices(dev_root))
     (into / DEVICES).write_text("".join(f"{line}\n" for line in lines))
 
@@ -86,58 +77,100 @@ def replay(tree: Path) -> None:
         os.mknod(node, 0o600 | (stat.S_IFBLK if kind == "b" else stat.S_IFCHR), os.makedev(major, minor))
 
 
+class _Recording:
+    """One copy of a sysfs. What vanishes meanwhile is left out."""
+
+    def __init__(self, root: Path, into: Path, with_serials: bool) -> None:
+        self._root = root
+        self._into = into
+        self._with_serials = with_serials
+        self._kept: set[Path] = set()
+
+    def run(self) -> None:
+        for listing in _listings(self._root):
+            for name in sorted(os.listdir(listing)):
+                self._keep_link(listing / name)
+                device = _target(listing / name)
+                if device is not None and device.is_relative_to(self._root) and self._may_keep(str(device)):
+                    self._keep_device(device)
+
+    def _keep_device(self, device: Path) -> None:
+        # Of the way up only what tells where it hangs.
+        for above in device.parents:
+            if above == self._root:
+                break
+            self._keep_attributes(above, ("numa_node", "uevent", "vendor", "device", "version"))
+        for directory, inside, files in os.walk(device):
+            here = Path(directory)
+            if here in self._kept:
+                inside.clear()
+                continue
+            self._kept.add(here)
+            inside[:] = sorted(filter(self._may_keep, inside))
+            self._keep_attributes(here, files)
+            for name in (*inside, *sorted(files)):
+                self._keep_link(here / name)
+
+    def _keep_attributes(self, directory: Path, names: Iterable[str]) -> None:
+        there = self._into / directory.relative_to(self._root)
+        there.mkdir(parents=True, exist_ok=True)
+        for name in names:
+            if name in _LEFT_OUT or name.startswith("resource") or (there / name).is_symlink():
+                continue
+            text = _read(directory / name)
+            if text is not None:
+                (there / name).write_bytes(text if self._with_serials else personal.without(name, text))
+
+    def _keep_link(self, link: Path) -> None:
+        try:
+            target = os.readlink(link)
+        except OSError:
+            return
+        copy = self._into / link.relative_to(self._root)
+        if target.startswith("/") or not self._may_keep(link.name) or not self._may_keep(target):
+            return
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        if not copy.is_symlink() and not copy.exists():
+            copy.symlink_to(target)
+
+    def _may_keep(self, name: str) -> bool:
+        return self._with_serials or not personal.in_name(name)
+
+
 def _listings(root: Path) -> Iterator[Path]:
     for path in (*(root / "bus" / bus / "devices" for bus in _BUSES), *(root / "class" / each for each in _CLASSES)):
         if path.is_dir():
             yield path
 
 
-def _keep_device(device: Path, root: Path, into: Path, *, with_serials: bool) -> None:
-    # Of the way up only what tells where it hangs.
-    for above in device.parents:
-        if above == root:
-            break
-        _keep_attributes(above, ("numa_node", "uevent", "vendor", "device", "version"), root, into, with_serials)
-    for directory, _, files in os.walk(device):
-        here = Path(directory)
-        _keep_attributes(here, files, root, into, with_serials)
-        for link in sorted(entry for entry in here.iterdir() if entry.is_symlink()):
-            _keep_link(link, root, into)
+def _target(link: Path) -> Path | None:
+    try:
+        return link.resolve(strict=True) if link.is_symlink() else None
+    except (OSError, RuntimeError):
+        return None
 
 
-def _keep_attributes(directory: Path, names: Iterable[str], root: Path, into: Path, with_serials: bool) -> None:
-    there = into / "sys" / directory.relative_to(root)
-    there.mkdir(parents=True, exist_ok=True)
-    for name in names:
-        if name in _LEFT_OUT or name.startswith("resource") or (there / name).is_symlink():
-            continue
-        try:
-            file = os.open(directory / name, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
-        except OSError:
-            continue
-        try:
-            text = os.read(file, _MOST)
-        except OSError:
-            continue
-        finally:
-            os.close(file)
-        personal = not with_serials and any(part in name for part in _PERSONAL)
-        (there / name).write_bytes(b"left-out\n" if personal and text.strip() else text)
-
-
-def _keep_link(link: Path, root: Path, into: Path) -> None:
-    copy = into / "sys" / link.relative_to(root)
-    copy.parent.mkdir(parents=True, exist_ok=True)
-    target = os.readlink(link)
-    if not copy.is_symlink() and not copy.exists() and not target.startswith("/"):
-        copy.symlink_to(target)
+def _read(attribute: Path) -> bytes | None:
+    try:
+        file = os.open(attribute, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+    except OSError:
+        return None
+    try:
+        return os.read(file, _MOST)
+    except OSError:
+        return None
+    finally:
+        os.close(file)
 
 
 def _devices(dev_root: Path) -> Iterator[str]:
     for directory, _, files in os.walk(dev_root):
         for name in files:
             path = Path(directory, name)
-            seen = path.lstat()
+            try:
+                seen = path.lstat()
+            except OSError:
+                continue
             kind = "c" if stat.S_ISCHR(seen.st_mode) else "b" if stat.S_ISBLK(seen.st_mode) else ""
             relative = str(path.relative_to(dev_root))
             if kind and relative.isprintable():

@@ -25,6 +25,7 @@ class Settings:
     dev_root: Path
     sys_root: Path
     state_dir: Path
+    cdi_dir: Path = Path("/var/run/cdi")
     heartbeat_dir: Path = Path(HEARTBEATS)
     http_port: int
     allow_block_devices: bool
@@ -69,6 +70,9 @@ def parse(argv: Sequence[str], environ: Mapping[str, str] = os.environ) -> Setti
         text = f"where the node's /{tree} is seen (default: /host/{tree}; with --config: /{tree})"
         parser.add_argument(f"--{tree}-root", type=Path, help=text)
     parser.add_argument("--state-dir", type=Path, default=Path("/var/lib/deviceplugins.dev"))
+    parser.add_argument(
+        "--cdi-dir", type=Path, default=Path("/var/run/cdi"), help="where container runtimes look for CDI specs"
+    )
     parser.add_argument("--heartbeat-dir", type=Path, default=Path(HEARTBEATS), help="where heartbeat files are seen")
     parser.add_argument("--http-port", type=int, default=8081, help="port of /readyz and /livez; 0 takes any")
     parser.add_argument("--allow-block-devices", action="store_true", help="offer block devices that a config selects")

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from device_plugin_agent.agreement import Agreement
 from device_plugin_agent.clock import timestamp
 from device_plugin_agent.inventory import Entry, Inventory
 from device_plugin_agent.registered import Registered
@@ -30,11 +31,13 @@ class Offer:
     inventory: Inventory
     registration: Registered
     draining: bool
+    cdi: bool
 
 
 def node_status(
     offers: Sequence[Offer],
-    contested: tuple[ContestedDevice, ...] = (),
+    contested: tuple[ContestedDevice, ...],
+    agreement: Agreement,
     *,
     revision: str,
     rejection: str | None,
@@ -46,7 +49,9 @@ def node_status(
     counts = DeviceCounts()
     for offer in offers:
         counts += offer.inventory.counts()
-    wanted = (_accepted(rejection, now), _registered(offers, rejection, now))
+    wanted = [_accepted(rejection, now), _registered(offers, rejection, now)]
+    if agreement.compared:
+        wanted.append(_agrees(agreement, now))
     return NodeStatus(
         observed_revision=revision,
         agent_version=agent_version,
@@ -62,6 +67,12 @@ def _accepted(rejection: str | None, now: float) -> Condition:
         return _condition(conditions.CONFIG_ACCEPTED, conditions.TRUE, "Accepted", "", now)
     message = f"{rejection}; the last accepted configuration goes on"
     return _condition(conditions.CONFIG_ACCEPTED, conditions.FALSE, "ConfigRejected", message, now)
+
+
+def _agrees(agreement: Agreement, now: float) -> Condition:
+    if not agreement.difference:
+        return _condition(conditions.KUBELET_AGREES, conditions.TRUE, "Agrees", "", now)
+    return _condition(conditions.KUBELET_AGREES, conditions.FALSE, "Disagrees", agreement.difference, now)
 
 
 def _registered(offers: Sequence[Offer], rejection: str | None, now: float) -> Condition:
@@ -89,6 +100,7 @@ def _resource(offer: Offer) -> ResourceStatus:
         registered=offer.registration.now,
         message=_cut(offer.registration.message, 512),
         last_registration_time=None if offer.registration.at is None else timestamp(offer.registration.at),
+        cdi=offer.cdi,
         counts=inventory.counts(),
         slots=sum(map(inventory.slot_counts, entries.values()), SlotCounts()),
         devices=tuple(_device(entry, inventory) for entry in listed),

@@ -7,6 +7,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from device_plugin_agent.cdi.files import CdiFile
+from device_plugin_agent.cdi.upkeep import Upkeep
 from device_plugin_agent.claims.claims import Claims
 from device_plugin_agent.claims.ledger import Claim, Named
 from device_plugin_agent.clock import Clock, unix_time
@@ -53,6 +55,7 @@ class _Served:
     inventory: Inventory
     plugin: DevicePlugin
     registration: Registration
+    cdi: CdiFile
     prober: Prober
     task: asyncio.Task[None]
     probing: asyncio.Task[None]
@@ -70,6 +73,7 @@ class Supervisor:
         *,
         host: HostView,
         claims: Claims,
+        cdi: Upkeep,
         kubelet: KubeletSocket,
         plugins_dir: Path,
         socket_names: Iterator[str],
@@ -84,6 +88,7 @@ class Supervisor:
         self._tasks = tasks
         self._host = host
         self._claims = claims
+        self._cdi = cdi
         self._use_known = False
         self._kept: frozenset[Named] = frozenset()
         self._used: frozenset[Named] = frozenset()
@@ -105,7 +110,7 @@ class Supervisor:
 
     def apply(self, spec: NodeSpec) -> None:
         """Serve this spec. Only what differs is touched. Raises Rejected, and then nothing is."""
-        if spec.resources == (self.spec and self.spec.resources):
+        if self.spec is not None and (spec.resources, spec.cdi) == (self.spec.resources, self.spec.cdi):
             self.spec = spec
             self._cordon(spec)
             return
@@ -119,6 +124,10 @@ class Supervisor:
                 self._update(known, wanted)
         for name in self._served.keys() - prepared.keys():
             self._drain(self._served[name])
+        runtime = spec.cdi and self._cdi.possible
+        for name in prepared:
+            served = self._served[name]
+            served.plugin.cdi = served.cdi if served.resource.allocation.by_cdi(runtime=runtime) else None
         self.spec = spec
         self._cordon(spec)
         self._look()
@@ -148,9 +157,18 @@ class Supervisor:
                 inventory=served.inventory,
                 registration=served.registration.state,
                 draining=served.draining,
+                cdi=served.plugin.cdi is not None,
             )
             for name, served in self._served.items()
         ]
+
+    def told(self) -> dict[str, frozenset[str]]:
+        """What the kubelet shall be able to hand out of each resource that it has."""
+        return {
+            name: frozenset(slot for slot, healthy in served.inventory.all_slots() if healthy)
+            for name, served in self._served.items()
+            if served.registration.state.now
+        }
 
     def contested(self) -> tuple[ContestedDevice, ...]:
         """What other configs of this node want or own as well."""
@@ -169,6 +187,7 @@ class Supervisor:
             with self._news(served):
                 served.inventory.use(holders, now=now, monotonic=monotonic)
         self._end_drained()
+        self._cdi.heard(use.keys(), self._served.keys())
         first, self._use_known = not self._use_known, True
         if first or self._kept - self._in_inventory():
             self._claim()
@@ -263,6 +282,7 @@ class Supervisor:
             inventory=inventory,
             plugin=plugin,
             registration=registration,
+            cdi=self._cdi.file(resource.name),
             prober=prober,
             task=self._tasks.create_task(self._run_after(former, prober, registration)),
             probing=self._tasks.create_task(prober.run()),
@@ -302,6 +322,7 @@ class Supervisor:
     def _end_drained(self) -> None:
         for name, served in list(self._served.items()):
             if served.draining and not served.inventory.entries:
+                self._write_cdi(served)
                 del self._served[name]
                 self._ending[name] = self._tasks.create_task(self._end(served))
                 self._changed()
@@ -346,6 +367,7 @@ class Supervisor:
             found = without_held(served.discovery, _of(name, held))
             with self._news(served):
                 served.inventory.observe(without_claimed(found, _of(name, withheld)), now=now, monotonic=monotonic)
+            self._write_cdi(served)
             period = served.resource.health.period_seconds if served.inventory.settled else RECOVERY_PERIOD
             by_itself = served.discovery.changes_in
             served.due = monotonic + (period if by_itself is None else min(period, max(by_itself, _LOOK_INTERVAL)))
@@ -404,9 +426,14 @@ class Supervisor:
                         "reason": reason,
                     },
                 )
+        self._write_cdi(served)  # before the kubelet can hand out what is new
         served.plugin.changed.fire()
         served.prober.changed.fire()
         self._changed()
+
+    def _write_cdi(self, served: _Served) -> None:
+        settings = None if served.plugin.cdi is None else served.resource.allocation
+        self._cdi.settle(served.cdi, served.inventory, settings)
 
     def _all_due(self) -> None:
         for served in self._served.values():

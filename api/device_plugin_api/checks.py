@@ -7,12 +7,13 @@ the kubelet is checked here; bounds are checked by the types themselves.
 import re
 from collections.abc import Iterator
 
-from device_plugin_api import hostpaths, templates
+from device_plugin_api import hardware, hostpaths, templates
 from device_plugin_api.names import resource_name_error
-from device_plugin_api.resource import SOURCES, Allocation, PciSource, Resource, Source
+from device_plugin_api.resource import SOURCES, Allocation, PciSource, Resource, Source, UsbSource
 from device_plugin_api.rules import MAX_SLOTS
 
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_FILE_MODE = re.compile(r"0?[0-7]{3}")
 _STEERING = ("PATH", "IFS", "ENV", "BASH_ENV")
 _RUNTIME_OWNED = (
     "kubernetes.io",
@@ -33,8 +34,10 @@ def problems(resource: Resource) -> Iterator[str]:
         yield f"name: {name}"
     if not one_source(resource.source):
         yield f"source: exactly one source must be given: {', '.join(SOURCES)}"
-    if resource.source.pci == PciSource():
-        yield "source.pci: at least one of vendors, devices, classes, drivers and addresses must be given"
+    if resource.source.usb is not None:
+        yield from _usb_problems(resource.source.usb)
+    if resource.source.pci is not None:
+        yield from _pci_problems(resource.source.pci)
     if resource.source.simulated is not None:
         slots = resource.source.simulated.count * resource.sharing.replicas
         if slots > MAX_SLOTS:
@@ -57,6 +60,26 @@ def one_source(source: Source) -> bool:
     return sum(getattr(source, name) is not None for name in SOURCES) == 1
 
 
+def _usb_problems(usb: UsbSource) -> Iterator[str]:
+    yield from _form_problems("source.usb.vendorID", hardware.HEX_ID, (usb.vendor_id,))
+    yield from _form_problems("source.usb.productID", hardware.HEX_ID, (usb.product_id,) if usb.product_id else ())
+    yield from _form_problems("source.usb.subsystems", hardware.KERNEL_NAME, usb.subsystems)
+
+
+def _pci_problems(pci: PciSource) -> Iterator[str]:
+    if pci == PciSource():
+        yield "source.pci: at least one of vendors, devices, classes, drivers and addresses must be given"
+    yield from _form_problems("source.pci.vendors", hardware.HEX_ID, pci.vendors)
+    yield from _form_problems("source.pci.devices", hardware.HEX_ID, pci.devices)
+    yield from _form_problems("source.pci.classes", hardware.PCI_CLASS, pci.classes)
+    yield from _form_problems("source.pci.drivers", hardware.KERNEL_NAME, pci.drivers)
+    yield from _form_problems("source.pci.addresses", hardware.PCI_ADDRESS, pci.addresses)
+
+
+def _form_problems(field: str, form: hardware.Form, names: tuple[str, ...]) -> Iterator[str]:
+    return (f"{field}: {name!r} {form.message}" for name in names if not form.fits(name))
+
+
 def _allocation_problems(allocation: Allocation) -> Iterator[str]:
     if allocation.permissions not in ("r", "w", "rw"):
         yield "allocation.permissions: must be r, w or rw"
@@ -65,6 +88,13 @@ def _allocation_problems(allocation: Allocation) -> Iterator[str]:
     path = allocation.container_path
     if path is not None and (hostpaths.device_path_error(path) or not _tells_apart(path)):
         yield "allocation.containerPath: must be a path below /dev with $(INDEX) or $(DEVICE_ID) in it"
+    if allocation.by_cdi(runtime=True) and "$(INDEX)" in (path or ""):
+        yield "allocation.containerPath: must not use $(INDEX) with cdi"
+    if allocation.cdi is not None:
+        if allocation.cdi.mode not in ("Auto", "Always", "Never"):
+            yield "allocation.cdi.mode: must be Auto, Always or Never"
+        if allocation.cdi.file_mode is not None and not _FILE_MODE.fullmatch(allocation.cdi.file_mode):
+            yield "allocation.cdi.fileMode: must be three octal digits, such as 0660"
     for variable in allocation.env:
         if not _ENV_NAME.fullmatch(variable.name):
             yield f"allocation.env: {variable.name!r} must be letters, digits and '_', not starting with a digit"

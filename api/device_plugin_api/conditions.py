@@ -18,6 +18,7 @@ STALLED = "Stalled"
 # Of a NodeDevicePlugin.
 REGISTERED = "Registered"
 CONFIG_ACCEPTED = "ConfigAccepted"
+KUBELET_AGREES = "KubeletAgrees"
 
 
 class Condition(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=True):

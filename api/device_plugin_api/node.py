@@ -50,6 +50,7 @@ class NodeSpec(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=
         ]
         | None
     ) = None
+    cdi: Annotated[bool, doc("Whether the node's container runtime takes CDI devices.")] = False
     revision: Annotated[str, doc("Names this content of `resources`.", min_length=1, max_length=63)]
     resources: Annotated[
         tuple[Annotated[Resource, doc("A resource.", rules=rules.RESOURCE)], ...],
@@ -121,6 +122,7 @@ class ResourceStatus(Struct, rename="camel", frozen=True, kw_only=True, omit_def
     last_registration_time: (
         Annotated[str, doc("When the kubelet last accepted it.", max_length=32, openapi=DATE_TIME)] | None
     ) = None
+    cdi: Annotated[bool, doc("Whether containers get its devices by CDI.")] = False
     counts: Annotated[DeviceCounts, doc("Its devices; exact, also when not all are listed.")] = field(
         default_factory=DeviceCounts
     )
@@ -162,7 +164,7 @@ class NodeStatus(Struct, rename="camel", frozen=True, kw_only=True, omit_default
     observed_revision: Annotated[str, doc("The revision the agent runs.", max_length=63)] = ""
     agent_version: Annotated[str, doc("The agent's version.", max_length=63)] = ""
     conditions: Annotated[
-        tuple[Condition, ...], doc("Registered and ConfigAccepted.", max_length=8, openapi=ATOMIC)
+        tuple[Condition, ...], doc("Registered, ConfigAccepted and KubeletAgrees.", max_length=8, openapi=ATOMIC)
     ] = ()
     counts: Annotated[DeviceCounts, doc("Devices of all resources.")] = field(default_factory=DeviceCounts)
     resources: Annotated[tuple[ResourceStatus, ...], doc("Each resource.", max_length=16, openapi=ATOMIC)] = ()

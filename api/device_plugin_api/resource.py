@@ -30,28 +30,29 @@ class PathsSource(Struct, rename="camel", frozen=True, kw_only=True, omit_defaul
     ] = ()
 
 
-HexID = Annotated[str, doc("Four hexadecimal digits, in lower case.", max_length=4, rules=rules.HEX_ID)]
+HexID = Annotated[str, doc("Four hexadecimal digits, with or without 0x.", max_length=6, rules=rules.HEX_ID)]
 
 
 class UsbSource(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=True):
     """USB devices. Each is known by its serial number, or by its port where it has none of its own."""
 
     vendor_id: Annotated[
-        str, doc("Vendor, as lsusb shows it: four hexadecimal digits.", max_length=4, rules=rules.HEX_ID)
+        str, doc("Vendor, as lsusb shows it: four hexadecimal digits.", max_length=6, rules=rules.HEX_ID)
     ] = field(name="vendorID")
     product_id: Annotated[
-        str, doc("Product: four hexadecimal digits. All of the vendor's when absent.", max_length=4, rules=rules.HEX_ID)
+        str, doc("Product: four hexadecimal digits. All of the vendor's when absent.", max_length=6, rules=rules.HEX_ID)
     ] = field(name="productID", default="")
     serial: Annotated[
         str, doc("Serial number, or a glob (*, ?, [set]) that it matches.", min_length=1, max_length=126)
     ] = ""
     subsystems: Annotated[
         tuple[
-            Annotated[str, doc("A subsystem of the kernel.", min_length=1, max_length=32, rules=rules.SUBSYSTEM)], ...
+            Annotated[str, doc("A subsystem of the kernel.", min_length=1, max_length=32, rules=rules.KERNEL_NAME)], ...
         ],
         doc(
             "Which of its device nodes a container gets: tty, video4linux, hidraw, sound, usb (the raw device), … "
             "All when absent.",
+            min_length=1,
             max_length=8,
             openapi=ATOMIC,
         ),
@@ -61,25 +62,27 @@ class UsbSource(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults
 class PciSource(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=True):
     """PCI functions that fit every member given. Bound to vfio-pci: their IOMMU group; else their drivers' nodes."""
 
-    vendors: Annotated[tuple[HexID, ...], doc("Vendors, as lspci -n shows them.", max_length=16, openapi=ATOMIC)] = ()
-    devices: Annotated[tuple[HexID, ...], doc("Device IDs.", max_length=32, openapi=ATOMIC)] = ()
+    vendors: Annotated[
+        tuple[HexID, ...], doc("Vendors, as lspci -n shows them.", min_length=1, max_length=16, openapi=ATOMIC)
+    ] = ()
+    devices: Annotated[tuple[HexID, ...], doc("Device IDs.", min_length=1, max_length=32, openapi=ATOMIC)] = ()
     classes: Annotated[
         tuple[
             Annotated[
                 str,
-                doc("Two, four or six hexadecimal digits: 03, 0302, 030200.", max_length=6, rules=rules.PCI_CLASS),
+                doc("Two, four or six hexadecimal digits: 03, 0302, 030200.", max_length=8, rules=rules.PCI_CLASS),
             ],
             ...,
         ],
-        doc("Classes, or how they begin.", max_length=16, openapi=ATOMIC),
+        doc("Classes, or how they begin.", min_length=1, max_length=16, openapi=ATOMIC),
     ] = ()
     drivers: Annotated[
-        tuple[Annotated[str, doc("A driver.", min_length=1, max_length=64, rules=rules.SUBSYSTEM)], ...],
-        doc("Drivers they are bound to.", max_length=16, openapi=ATOMIC),
+        tuple[Annotated[str, doc("A driver.", min_length=1, max_length=64, rules=rules.KERNEL_NAME)], ...],
+        doc("Drivers they are bound to.", min_length=1, max_length=16, openapi=ATOMIC),
     ] = ()
     addresses: Annotated[
         tuple[Annotated[str, doc("domain:bus:device.function.", max_length=16, rules=rules.PCI_ADDRESS)], ...],
-        doc("Addresses, such as 0000:3b:00.0.", max_length=64, openapi=ATOMIC),
+        doc("Addresses, such as 0000:3b:00.0.", min_length=1, max_length=64, openapi=ATOMIC),
     ] = ()
 
 
@@ -179,6 +182,25 @@ class Mount(Struct, rename="camel", frozen=True, kw_only=True):
     read_only: Annotated[bool, doc("Whether the container may only read.")] = True
 
 
+class Cdi(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=True):
+    """Devices from the container runtime (Container Device Interface), with an owner and a mode of their own."""
+
+    mode: Annotated[
+        str,
+        doc(
+            "Auto: where the node's container runtime is known to take them, containerd from 2.0 and CRI-O from 1.28. "
+            "Elsewhere containers get device nodes as without `cdi`.",
+            openapi=enum("Auto", "Always", "Never"),
+            max_length=6,
+        ),
+    ] = "Auto"
+    uid: Annotated[int, doc("Who owns the device nodes in the container.", ge=0, le=2**31 - 1)] | None = None
+    gid: Annotated[int, doc("Whose group they belong to in the container.", ge=0, le=2**31 - 1)] | None = None
+    file_mode: (
+        Annotated[str, doc("Their mode in the container, such as 0660.", max_length=4, rules=rules.FILE_MODE)] | None
+    ) = None
+
+
 class PreStart(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=True):
     """What happens before each start of a container, restarts included."""
 
@@ -239,7 +261,14 @@ class Allocation(Struct, rename="camel", frozen=True, kw_only=True, omit_default
             openapi=ATOMIC_MAP,
         ),
     ] = {}
+    cdi: (
+        Annotated[Cdi, doc("Devices for containers that do not run as root. Absent: the kubelet's own way.")] | None
+    ) = None
     pre_start: Annotated[PreStart, doc("Before a container starts.")] = field(default_factory=PreStart)
+
+    def by_cdi(self, *, runtime: bool) -> bool:
+        """Whether containers get the devices by CDI. `runtime`: whether the node's container runtime takes them so."""
+        return self.cdi is not None and (self.cdi.mode == "Always" or (self.cdi.mode == "Auto" and runtime))
 
 
 class Probe(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=True):
@@ -348,7 +377,7 @@ class Resource(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=
     sharing: Annotated[Sharing, doc("Whether containers share a device.", openapi=DEFAULT_EMPTY)] = field(
         default_factory=Sharing
     )
-    allocation: Annotated[Allocation, doc("What containers get.", openapi=DEFAULT_EMPTY)] = field(
-        default_factory=Allocation
+    allocation: Annotated[Allocation, doc("What containers get.", openapi=DEFAULT_EMPTY, rules=rules.ALLOCATION)] = (
+        field(default_factory=Allocation)
     )
     health: Annotated[Health, doc("When a device is healthy.", openapi=DEFAULT_EMPTY)] = field(default_factory=Health)

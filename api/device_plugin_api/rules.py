@@ -1,8 +1,8 @@
 """The CEL rules of both kinds: what the API server refuses, and what it then says."""
 
-from device_plugin_api import hostpaths, patterns, templates
+from device_plugin_api import hardware, hostpaths, patterns, templates
 from device_plugin_api.names import MAX_CONFIG_NAME
-from device_plugin_api.schema import rule
+from device_plugin_api.schema import Rule, rule
 
 MAX_SLOTS = 32768
 """Of one resource on one node: a list of so many, each with the longest ID, stays below the kubelet's 4 MiB."""
@@ -35,6 +35,10 @@ def _qualified(subject: str) -> str:
 def _only_variables(*names: str) -> str:
     """Every `$(…)` is one of these and closed. A single match: findAll().all() is estimated as too dear."""
     return rf"self.matches('^([^$]|[$]+([^$(]|$)|[$]+[(]({'|'.join(names)})[)])*$')"
+
+
+def _form(form: hardware.Form) -> tuple[Rule, ...]:
+    return (rule(f"self.matches('{form.pattern}')", form.message),)
 
 
 CONFIG_NAME = (
@@ -90,20 +94,10 @@ ONE_SOURCE = (
     ),
 )
 
-HEX_ID = (rule("self.matches('^[0-9a-f]{4}$')", "must be four hexadecimal digits in lower case, such as 0403"),)
-
-PCI_CLASS = (
-    rule(
-        "self.matches('^([0-9a-f]{2}){1,3}$')", "must be two, four or six hexadecimal digits in lower case: 03 or 0302"
-    ),
-)
-
-PCI_ADDRESS = (
-    rule(
-        "self.matches('^[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}[.][0-7]$')",
-        "must be a full PCI address in lower case, such as 0000:3b:00.0",
-    ),
-)
+HEX_ID = _form(hardware.HEX_ID)
+PCI_CLASS = _form(hardware.PCI_CLASS)
+PCI_ADDRESS = _form(hardware.PCI_ADDRESS)
+KERNEL_NAME = _form(hardware.KERNEL_NAME)
 
 PCI_SOURCE = (
     rule(
@@ -111,8 +105,6 @@ PCI_SOURCE = (
         "at least one of vendors, devices, classes, drivers and addresses must be given",
     ),
 )
-
-SUBSYSTEM = (rule("self.matches('^[A-Za-z0-9_.-]+$')", "must be letters, digits, '_', '.' and '-'"),)
 
 _ATTRIBUTE = f"{templates.ATTRIBUTE[:-1]}[.][A-Za-z][A-Za-z0-9]*"
 
@@ -174,6 +166,17 @@ MOUNT = (
         "!(self.hostPath + self.containerPath).contains('$(') || self.containerPath.contains('$(INDEX)') || "
         "self.containerPath.contains('$(DEVICE_ID)')",
         "containerPath must contain $(INDEX) or $(DEVICE_ID) when the mount differs by device",
+    ),
+)
+
+FILE_MODE = (rule("self.matches('^0?[0-7]{3}$')", "must be three octal digits, such as 0660"),)
+
+ALLOCATION = (
+    rule(
+        "!has(self.cdi) || self.cdi.mode == 'Never' || !has(self.containerPath) || "
+        "!self.containerPath.contains('$(INDEX)')",
+        "containerPath must not use $(INDEX) with cdi, where a device has the same path in every container: "
+        "use $(DEVICE_ID)",
     ),
 )
 

@@ -73,13 +73,23 @@ class _MachineSpec(Wire, frozen=True):
     taints: tuple[_Taint, ...] = ()
 
 
+class _NodeInfo(Wire, frozen=True):
+    container_runtime_version: str = ""
+
+
+class _MachineStatus(Wire, frozen=True):
+    node_info: _NodeInfo = _NodeInfo()
+
+
 def machine(content: bytes) -> Machine:
     """A Node."""
     raw = msgspec.json.decode(content, type=Object)
     spec = msgspec.json.decode(raw.spec, type=_MachineSpec)
+    status = msgspec.json.decode(raw.status, type=_MachineStatus)
     return Machine(
         name=raw.metadata.name,
         uid=raw.metadata.uid,
         labels=raw.metadata.labels or {},
         taints=tuple(Taint(key=taint.key, value=taint.value, effect=taint.effect) for taint in spec.taints),
+        runtime=status.node_info.container_runtime_version,
     )

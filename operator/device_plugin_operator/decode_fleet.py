@@ -30,6 +30,7 @@ class _NodeSpec(Wire, frozen=True):
     node_name: str
     resources: Raw = Raw(b"[]")
     cordoned_devices: tuple[CordonedDevice, ...] = ()
+    cdi: bool = False
     revision: str = ""
     config_uid: str = msgspec.field(name="configUID", default="")
     node_uid: str = msgspec.field(name="nodeUID", default="")
@@ -87,6 +88,7 @@ def node_object(content: bytes | Raw) -> NodeObject:
         troubles=troubles,
         more_troubles=more,
         cordoned=spec.cordoned_devices,
+        cdi=spec.cdi,
         trial=_trial((raw.metadata.annotations or {}).get(TRIAL_ANNOTATION)),
         readable=readable,
     )

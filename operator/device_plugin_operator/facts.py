@@ -76,6 +76,8 @@ class NodeObject(Struct, frozen=True, kw_only=True):
     more_troubles: bool
     cordoned: tuple[CordonedDevice, ...] = ()
     """Of its spec."""
+    cdi: bool = False
+    """Of its spec."""
     trial: Trial | None = None
     readable: bool = True
     """Whether its status is one that this operator knows how to read."""
@@ -118,6 +120,8 @@ class Machine:
     uid: str
     labels: Mapping[str, str]
     taints: tuple[Taint, ...]
+    runtime: str = ""
+    """Container runtime and version, as the Node says: containerd://2.1.0."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -143,6 +143,24 @@ BAD_SOURCES = [
         "at least one of vendors, devices, classes, drivers and addresses must be given",
     ),
     bad(
+        "a PCI source of empty lists",
+        of(source={"pci": {"vendors": []}}),
+        f"{FIRST}.source.pci.vendors",
+        "should have at least 1 items",
+    ),
+    bad(
+        "a USB source of no subsystems",
+        of(source={"usb": {"vendorID": "0403", "subsystems": []}}),
+        f"{FIRST}.source.usb.subsystems",
+        "should have at least 1 items",
+    ),
+    bad(
+        "a PCI vendor of five digits",
+        of(source={"pci": {"vendors": ["0x80861"]}}),
+        f"{FIRST}.source.pci.vendors[0]",
+        "Too long",
+    ),
+    bad(
         "a PCI address without its domain",
         of(source={"pci": {"addresses": ["3b:00.0"]}}),
         f"{FIRST}.source.pci.addresses[0]",
@@ -200,6 +218,16 @@ BAD_SHARING = [
 ]
 
 BAD_ALLOCATIONS = [
+    bad("devices by CDI in an unknown mode", allocating(cdi={"mode": "On"}), f"{ALLOCATION}.cdi.mode", '"Always"'),
+    bad("a file mode that is none", allocating(cdi={"fileMode": "rw"}), f"{ALLOCATION}.cdi.fileMode", "octal digits"),
+    bad("a file mode with setuid", allocating(cdi={"fileMode": "4755"}), f"{ALLOCATION}.cdi.fileMode", "octal digits"),
+    bad("a negative owner", allocating(cdi={"uid": -1}), f"{ALLOCATION}.cdi.uid", "or equal to 0"),
+    bad(
+        "a path by index with CDI",
+        allocating(cdi={}, containerPath="/dev/camera$(INDEX)"),
+        ALLOCATION,
+        "must not use $(INDEX) with cdi",
+    ),
     bad("an unknown policy", allocating(policy="Random"), f"{ALLOCATION}.policy", '"Aligned", "Packed", "Distributed"'),
     bad("mknod", allocating(permissions="rwm"), f"{ALLOCATION}.permissions", "than 2"),
     bad("permissions that are none", allocating(permissions="x"), f"{ALLOCATION}.permissions", '"r", "w", "rw"'),
@@ -623,6 +651,9 @@ GOOD_OBJECTS = [
     good("an attribute", env("A", "$(attributes.serial)")),
     good("a container path by an attribute", allocating(containerPath="/dev/$(attributes.port)/$(INDEX)")),
     good("a mount for each device", mount("/srv/$(attributes.serial)", "/calibration/$(DEVICE_ID)")),
+    good("devices by CDI", allocating(cdi={}, containerPath="/dev/camera-$(DEVICE_ID)")),
+    good("devices by CDI with an owner", allocating(cdi={"mode": "Always", "uid": 0, "gid": 44, "fileMode": "0660"})),
+    good("no CDI and a path by index", allocating(cdi={"mode": "Never"}, containerPath="/dev/camera$(INDEX)")),
     good("a look before each start", allocating(preStart={"verifyHealthy": True})),
     good("dollars that are no variables", env("A", "$HOME costs 5$, $$ or $$$(DEVICE_ID)$")),
     good("a value of several lines", env("A", "1\n2 $(DEVICE_ID)\n")),

@@ -394,7 +394,8 @@ def test_a_daemonset_that_the_api_server_refuses_is_told_in_the_status(settings:
 def test_its_process_ends_well_when_told_and_badly_when_it_cannot_begin(controllers: ControlPlane) -> None:
     command = [sys.executable, "-m", "device_plugin_operator", "--agent-image=x", "--http-port=0", "--kubeconfig"]
     good = subprocess.Popen([*command, str(controllers.kubeconfig)], stderr=subprocess.PIPE, text=True)
-    time.sleep(3)
+    assert good.stderr is not None
+    assert json.loads(good.stderr.readline())["msg"] == "Starting"  # it listens to signals from here on
     good.send_signal(signal.SIGTERM)
     _, log = good.communicate(timeout=20)
     assert good.returncode == 0

@@ -123,6 +123,7 @@ class Bench:
             dev_root=self.dev,
             sys_root=root / "sys",
             state_dir=self.state,
+            cdi_dir=root / "cdi",
             heartbeat_dir=root / "run",
             http_port=0,
             allow_block_devices=False,
@@ -130,6 +131,7 @@ class Bench:
         )
         self.dev.mkdir()
         self.state.mkdir()
+        self.settings.cdi_dir.mkdir()
         self.settings.heartbeat_dir.mkdir()
 
     def neighbour(self, config_name: str) -> "Bench":
@@ -203,13 +205,16 @@ def resource(name: str = CAMERA, include: str = "/dev/video*", **more: Any) -> R
     return Resource(name=name, source=Source(paths=PathsSource(include=(include,))), **more)
 
 
-def spec(*resources: Resource, revision: str = "r1", cordoned: dict[str, str] | None = None) -> NodeSpec:
+def spec(
+    *resources: Resource, revision: str = "r1", cordoned: dict[str, str] | None = None, cdi: bool = False
+) -> NodeSpec:
     """What the node shall run."""
     return NodeSpec(
         config_name="cameras",
         config_uid="config-uid",
         node_name="node",
         node_uid="node-uid",
+        cdi=cdi,
         revision=revision,
         resources=resources or (resource(),),
         cordoned_devices=tuple(

@@ -6,6 +6,7 @@ import os
 import pytest
 
 from contract.agent_bench import CAMERA, Bench, resource, spec
+from device_plugin_api.conditions import find
 from kubelet_double.pods import Pod
 
 
@@ -186,3 +187,26 @@ async def test_many_devices_come_in_one_list(bench: Bench, count: int) -> None:
     async with bench.agent():
         await bench.offers(count, count)
         assert len(bench.kubelet.received) == 1
+
+
+async def test_a_kubelet_that_has_other_devices_than_it_was_told_is_reported(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.plug("video0")
+    bench.api.put(spec())
+
+    def agrees() -> tuple[str, str] | None:
+        condition = find(bench.api.reported().conditions, "KubeletAgrees") if bench.api.status else None
+        return (condition.status, condition.message) if condition is not None else None
+
+    async with bench.agent():
+        await bench.offers(1, 1)
+        await bench.until(lambda: agrees() == ("True", ""))
+        await bench.kubelet.admit(Pod("p"), "c", {CAMERA: 1})  # who uses something is asked for more often
+        monkeypatch.setattr("kubelet_double.podresources.allocatable", lambda _: [])
+
+        def told() -> bool:
+            bench.clock.pass_(1.0)
+            return agrees() == ("False", f"{CAMERA}: the kubelet has 0 of 1, misses video0")
+
+        await bench.until(told)

@@ -1,5 +1,6 @@
 """USB devices that come and go: what the kubelet learns, and how fast."""
 
+import asyncio
 import os
 import shutil
 from collections.abc import Callable
@@ -8,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from contract.agent_bench import CAMERA, Bench, spec
+from device_plugin_agent.sources import Discovery
+from device_plugin_agent.sources.usb import Usb
 from device_plugin_agent.uevents import Uevent, Uevents
 from device_plugin_api.resource import Resource, Source, UsbSource
 from kubelet_double.pods import Pod
@@ -21,7 +24,7 @@ class Machine:
     def __init__(self, bench: Bench) -> None:
         self.sys = bench.settings.sys_root
         self.dev = bench.dev
-        self.tell: Callable[[Uevent], None] | None = None
+        self.tell: Callable[[Uevent | None], None] | None = None
         (self.sys / "bus/usb/devices").mkdir(parents=True)
 
     def plug(self, port: str, serial: str, number: int) -> None:
@@ -77,6 +80,54 @@ async def test_a_stick_is_offered_when_the_kernel_tells_and_the_same_one_in_anot
         await bench.kubelet.admit(Pod("p"), "c", {CAMERA: 1})
         options = await bench.kubelet.start_container(Pod("p"), "c")
         assert list(options.devices) == ["/dev/ttyUSB7"]
+
+
+async def test_a_stick_that_is_replugged_between_two_looks_is_the_same_with_its_new_node(
+    bench: Bench, machine: Machine
+) -> None:
+    async with bench.agent():
+        await bench.offers(0, 0)
+        machine.plug("1", "A1", 0)
+        await bench.offers(1, 1)
+        machine.pull("1", 0)
+        machine.plug("1", "A1", 9)
+        await bench.until(lambda: [each.path for each in bench.resource_status().devices] == ["/dev/ttyUSB9"])
+        assert list(bench.states()) == ["0403-6001-A1"]
+        await bench.kubelet.admit(Pod("p"), "c", {CAMERA: 1})
+        options = await bench.kubelet.start_container(Pod("p"), "c")
+        assert list(options.devices) == ["/dev/ttyUSB9"]
+
+
+async def test_a_thousand_events_of_usb_cost_few_looks_and_events_of_others_none(
+    bench: Bench, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = 0
+    discover = Usb.discover
+
+    def counted(source: Usb) -> Discovery:
+        nonlocal looks
+        looks += 1
+        return discover(source)
+
+    monkeypatch.setattr(Usb, "discover", counted)
+    async with bench.agent():
+        await bench.offers(0, 0)
+        tell = machine.tell
+        assert tell is not None
+        await bench.until(lambda: bench.resource_status().registered)
+        looks = 0
+        for _ in range(1000):
+            tell(Uevent(action="change", devpath="/devices/virtual/net/veth1", subsystem="net"))
+        await asyncio.sleep(0.2)
+        assert looks <= 1  # the first answer of podresources
+        for _ in range(1000):
+            tell(Uevent(action="change", devpath=f"/{CONTROLLER}/1-1", subsystem="usb"))
+            await asyncio.sleep(0)
+        await bench.until(lambda: looks > 0)
+        assert looks <= 10
+        looks = 0
+        tell(None)
+        await bench.until(lambda: looks > 0)
 
 
 async def test_a_stick_in_use_that_is_pulled_stays_listed_until_it_is_free(bench: Bench, machine: Machine) -> None:

@@ -156,8 +156,11 @@ class Bed:
 
     # Pods
 
-    def pod(self, name: str, *counts: int, node: str | None = None, script: str = "") -> None:
-        """A pod whose containers c0, c1 … ask for so many devices each, tell what they got, and wait."""
+    def pod(self, name: str, *counts: int, node: str | None = None, script: str = "", user: Json | None = None) -> None:
+        """A pod whose containers c0, c1 … ask for so many devices each, tell what they got, and wait.
+
+        `user` is a security context of the pod.
+        """
         shown = f"env | grep ^{self.env}_ | sort; ls /dev | grep ^{self.name} | sort; {script}"
         spec: Json = {
             "terminationGracePeriodSeconds": 0,
@@ -175,6 +178,8 @@ class Bed:
         }
         if node:
             spec["nodeSelector"] = {"kubernetes.io/hostname": node}
+        if user:
+            spec["securityContext"] = user
         self.client.create(
             {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": self.name}, "spec": spec}
         )

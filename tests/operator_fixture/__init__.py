@@ -109,9 +109,9 @@ def pod(on: str, /, **members: Any) -> AgentPod:
     return AgentPod(**defaults | members)
 
 
-def machine(name: str, *, taints: Iterable[Taint] = (), **labels: str) -> Machine:
+def machine(name: str, *, taints: Iterable[Taint] = (), runtime: str = "", **labels: str) -> Machine:
     """A Node."""
-    return Machine(name=name, uid=f"machine-{name}", labels=labels, taints=tuple(taints))
+    return Machine(name=name, uid=f"machine-{name}", labels=labels, taints=tuple(taints), runtime=runtime)
 
 
 def daemons(desired: int | None, *, made: ConfigSpec | None = None, updated: int | None = None) -> Daemons:

@@ -3,7 +3,18 @@
 import pytest
 
 from device_plugin_api.checks import problems
-from device_plugin_api.resource import Allocation, EnvVar, Mount, PathsSource, Resource, SimulatedSource, Source
+from device_plugin_api.resource import (
+    Allocation,
+    Cdi,
+    EnvVar,
+    Mount,
+    PathsSource,
+    PciSource,
+    Resource,
+    SimulatedSource,
+    Source,
+    UsbSource,
+)
 
 PATHS = Source(paths=PathsSource(include=("/dev/video*",), exclude=("/dev/video9",)))
 
@@ -40,6 +51,9 @@ def mount(host: str, inside: str = "/x", *, read_only: bool = True) -> Mount:
         (Allocation(mounts=(mount("/opt/x", "x"),)), "allocation.mounts"),
         (Allocation(annotations={"cdi.k8s.io/x": "y"}), "allocation.annotations"),
         (Allocation(policy="Random"), "allocation.policy"),
+        (Allocation(cdi=Cdi(), container_path="/dev/a$(INDEX)"), "allocation.containerPath"),
+        (Allocation(cdi=Cdi(file_mode="rw")), "allocation.cdi.fileMode"),
+        (Allocation(cdi=Cdi(mode="Perhaps")), "allocation.cdi.mode"),
         (Allocation(env=(EnvVar(name="A", value="$(TYPO)"),)), "allocation.env[A]"),
         (Allocation(annotations={"a": "$(attributes.serial)"}), "allocation.annotations[a]"),
         (Allocation(container_path="/dev/$(INDEX)$(DEVICE_PATH)"), "allocation.containerPath"),
@@ -62,6 +76,30 @@ def test_paths_outside_dev_are_refused(glob: str) -> None:
 @pytest.mark.parametrize("source", [Source(), Source(paths=PATHS.paths, simulated=SimulatedSource(count=1))])
 def test_exactly_one_source_must_be_given(source: Source) -> None:
     assert of(source=source) == ["source: exactly one source must be given: paths, usb, pci, simulated"]
+
+
+@pytest.mark.parametrize(
+    ("source", "problem"),
+    [
+        (Source(usb=UsbSource(vendor_id="04D8")), "source.usb.vendorID: '04D8' must be four hexadecimal digits"),
+        (Source(usb=UsbSource(vendor_id="0403", product_id="1")), "source.usb.productID: '1' must be four"),
+        (Source(usb=UsbSource(vendor_id="0403", subsystems=("a/b",))), "source.usb.subsystems: 'a/b' must be letters"),
+        (Source(pci=PciSource()), "source.pci: at least one of vendors, devices, classes, drivers and addresses"),
+        (Source(pci=PciSource(vendors=("8086\n",))), "source.pci.vendors: '8086\\n' must be four hexadecimal digits"),
+        (Source(pci=PciSource(devices=("0x",))), "source.pci.devices: '0x' must be four hexadecimal digits"),
+        (Source(pci=PciSource(classes=("030",))), "source.pci.classes: '030' must be two, four or six"),
+        (Source(pci=PciSource(drivers=("../x",))), "source.pci.drivers: '../x' must be letters"),
+        (Source(pci=PciSource(addresses=("3b:00.0",))), "source.pci.addresses: '3b:00.0' must be a full PCI address"),
+    ],
+)
+def test_hardware_that_is_named_in_no_way_a_bus_does_is_refused_with_the_field(source: Source, problem: str) -> None:
+    (found,) = of(source=source)
+    assert found.startswith(problem)
+
+
+def test_hexadecimal_numbers_may_have_their_prefix() -> None:
+    assert of(source=Source(usb=UsbSource(vendor_id="0x0403", product_id="0x6001"))) == []
+    assert of(source=Source(pci=PciSource(vendors=("0x8086",), classes=("0x0302", "03")))) == []
 
 
 def test_a_name_that_the_kubelet_would_refuse_is_refused() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from device_plugin_agent.sources.base import Candidate, Discovery
 from device_plugin_agent.sources.host import HostView
 from device_plugin_agent.sources.identity import id_of_path
+from device_plugin_agent.sources.selection import printable
 from device_plugin_agent.uevents import Uevent
 from device_plugin_api.hostpaths import DEVICE_ROOT
 from device_plugin_api.node import SelectionStep
@@ -42,10 +43,10 @@ class Paths:
             try:
                 node, candidate = self._examine(name)
             except _Refused as refusal:
-                dropped.append(_printable(f"{DEVICE_ROOT}/{name}: {refusal.why}"))
+                dropped.append(printable(f"{DEVICE_ROOT}/{name}: {refusal.why}"))
                 continue
             if node in candidates:
-                dropped.append(_printable(f"{DEVICE_ROOT}/{name}: the same device as {candidates[node].path}"))
+                dropped.append(printable(f"{DEVICE_ROOT}/{name}: the same device as {candidates[node].path}"))
                 continue
             candidates[node] = candidate
         found = tuple(sorted(candidates.values(), key=lambda candidate: candidate.id))
@@ -76,7 +77,9 @@ class Paths:
         return iter(names)
 
     def _entries(self, directory: str, part: str) -> list[str]:
-        path = self._host.dev_root / directory
+        path = self._directory(directory)
+        if path is None:
+            return []
         if not _GLOB & set(part):
             return [part] if os.path.lexists(path / part) else []
         try:
@@ -90,9 +93,16 @@ class Paths:
         for part in pattern[:-1]:
             level = [f"{name}/{entry}" if name else entry for name in level for entry in self._entries(name, part)]
             for name in level:
-                directory = self._host.dev_root / name
-                if directory.is_dir():
+                directory = self._directory(name)
+                if directory is not None and directory.is_dir():
                     yield directory
+
+    def _directory(self, name: str) -> Path | None:
+        """Where /dev/`name` is, links followed inside the host's /dev; None when they lead elsewhere."""
+        try:
+            return self._host.dev_root / self._host.resolve(name)
+        except ValueError:
+            return None
 
     def _examine(self, name: str) -> tuple[str, Candidate]:
         """The node behind `name` and the device it is; raises _Refused when it may not be offered."""
@@ -135,8 +145,3 @@ def _relative(pattern: str) -> tuple[str, ...]:
 def _fits(name: str, pattern: tuple[str, ...]) -> bool:
     parts = name.split("/")
     return len(parts) == len(pattern) and all(map(fnmatchcase, parts, pattern))
-
-
-def _printable(text: str) -> str:
-    shown = "".join(character if character.isprintable() else "?" for character in text)
-    return shown if len(shown) <= 256 else f"{shown[:255]}…"

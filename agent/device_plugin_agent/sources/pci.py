@@ -1,20 +1,19 @@
 """PCI functions by vendor, device, class, driver and address, with the nodes that belong to them."""
 
 import os
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec import structs
+
 from device_plugin_agent.sources import sysfs_device
 from device_plugin_agent.sources.base import Candidate, Discovery
 from device_plugin_agent.sources.host import HostView
-from device_plugin_agent.sources.selection import Selection
+from device_plugin_agent.sources.selection import Selection, printable
 from device_plugin_agent.uevents import Uevent
+from device_plugin_api.hardware import PCI_ADDRESS, digits
 from device_plugin_api.resource import PciSource
-
-_FUNCTION = re.compile(r"[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
-"""domain:bus:device.function, as Documentation/ABI/testing/sysfs-bus-pci writes it."""
 
 _VFIO = "vfio-pci"
 _VFIO_CONTAINER = "vfio/vfio"
@@ -36,13 +35,15 @@ class Pci:
     """Each function that fits is one device; of those in one IOMMU group, which only go together, the first."""
 
     def __init__(self, spec: PciSource, host: HostView) -> None:
-        self._spec = spec
+        numbers = {name: tuple(map(digits, getattr(spec, name))) for name in ("vendors", "devices", "classes")}
+        self._spec = structs.replace(spec, **numbers)
         self._host = host
 
     def discover(self) -> Discovery:
         """Look at /sys/bus/pci once."""
         spec = self._spec
-        found = Selection("PCI functions", self._functions(), lambda function: function.address)
+        functions = self._functions()
+        found = Selection("PCI functions", functions, lambda function: function.address)
         _narrow(found, "vendor", spec.vendors, lambda each: each.vendor in spec.vendors)
         _narrow(found, "device", spec.devices, lambda each: each.device in spec.devices)
         _narrow(found, "class", spec.classes, lambda each: each.class_.startswith(spec.classes))
@@ -56,7 +57,13 @@ class Pci:
             if each.group and each.driver == _VFIO:
                 first.setdefault(each.group, each.address)
         found.keep("first of its IOMMU group", lambda each: _not_first(each, first))
-        candidates = tuple(self._candidate(each, *nodes[each.address][:2]) for each in found.items)
+        groups: dict[str, list[str]] = {}
+        for each in functions:
+            groups.setdefault(each.group, []).append(each.address)
+        candidates = tuple(
+            self._candidate(each, *nodes[each.address][:2], groups[each.group] if each.group else [])
+            for each in found.items
+        )
         return Discovery(candidates=candidates, steps=tuple(found.steps))
 
     def watched(self) -> frozenset[Path]:
@@ -71,7 +78,7 @@ class Pci:
     def _functions(self) -> list[_Function]:
         bus = self._host.sys_root / "bus/pci/devices"
         try:
-            names = sorted(name for name in os.listdir(bus) if _FUNCTION.fullmatch(name))
+            names = sorted(name for name in os.listdir(bus) if PCI_ADDRESS.fits(name))
         except OSError:
             return []
         functions = []
@@ -83,7 +90,7 @@ class Pci:
                         address=name,
                         directory=directory,
                         **{
-                            key: sysfs_device.attribute(directory, file).removeprefix("0x")
+                            key: digits(sysfs_device.attribute(directory, file))
                             for key, file in (("vendor", "vendor"), ("device", "device"), ("class_", "class"))
                         },
                         driver=sysfs_device.target(directory, "driver"),
@@ -110,7 +117,9 @@ class Pci:
                 return (), (), f"/dev/vfio/{function.group or 'vfio'}: {missing.why}"
         return tuple(own), tuple(shared), "; ".join(("it has no device node", *refused))
 
-    def _candidate(self, function: _Function, nodes: tuple[str, ...], shared: tuple[str, ...]) -> Candidate:
+    def _candidate(
+        self, function: _Function, nodes: tuple[str, ...], shared: tuple[str, ...], group: list[str]
+    ) -> Candidate:
         attributes = {
             "pciAddress": function.address,
             "vendor": function.vendor,
@@ -118,6 +127,7 @@ class Pci:
             "class": function.class_,
             "driver": function.driver,
             "iommuGroup": function.group,
+            "iommuGroupSharedWith": printable(",".join(each for each in group if each != function.address)),
             "pciRoot": _root(function.directory),
             "physicalFunction": sysfs_device.target(function.directory, "physfn"),
         }
@@ -133,7 +143,7 @@ class Pci:
 
 
 def _is_function(directory: Path) -> bool:
-    return _FUNCTION.fullmatch(directory.name) is not None
+    return PCI_ADDRESS.fits(directory.name)
 
 
 def _root(directory: Path) -> str:

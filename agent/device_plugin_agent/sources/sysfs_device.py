@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from device_plugin_agent.sources.host import HostView
+from device_plugin_agent.sources.selection import printable
+from device_plugin_api import hostpaths
 from device_plugin_api.hostpaths import DEVICE_ROOT
 
 _MOST = 4096
@@ -38,13 +40,13 @@ def attribute(directory: Path, name: str) -> str:
             text = file.read(_MOST).decode(errors="replace").strip()
     except OSError:
         return ""
-    return "".join(character if character.isprintable() else "?" for character in text)
+    return printable(text)
 
 
 def target(directory: Path, link: str) -> str:
-    """The last part of where a link leads (`driver`, `subsystem`, `iommu_group`); empty when there is none."""
+    """The last part of where a link leads (`driver`, `subsystem`, …) in printable characters; empty when it is none."""
     try:
-        return os.path.basename(os.readlink(directory / link))
+        return printable(os.path.basename(os.readlink(directory / link)))
     except OSError:
         return ""
 
@@ -73,10 +75,14 @@ def nodes(host: HostView, directory: Path, *, stranger: Callable[[Path], bool]) 
 def checked(host: HostView, name: str) -> str:
     """The path of a node below /dev that may be offered; raises NoNode."""
     path = f"{DEVICE_ROOT}/{name}"
-    if not path.isprintable() or ".." in name.split("/"):
+    if not hostpaths.is_clean_absolute(path):
         raise NoNode(why="its name is none of a device node")
     try:
+        if host.resolve(name) != name:
+            raise NoNode(why="it is a link")
         seen = os.lstat(host.dev_root / name)
+    except ValueError as error:
+        raise NoNode(why=str(error)) from None
     except OSError as error:
         raise NoNode(why=f"cannot be looked at: {error.strerror}") from None
     refusal = host.refusal(seen)

@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from msgspec import structs
+
 from device_plugin_agent.sources import sysfs_device
 from device_plugin_agent.sources.base import Candidate, Discovery
 from device_plugin_agent.sources.host import HostView
 from device_plugin_agent.sources.identity import id_of_parts
 from device_plugin_agent.sources.selection import Selection
 from device_plugin_agent.uevents import Uevent
+from device_plugin_api.hardware import digits
 from device_plugin_api.resource import UsbSource
 
 _DEVICE = re.compile(r"[0-9]+-[0-9]+(\.[0-9]+)*")
@@ -39,20 +42,21 @@ class Usb:
     """Each device that fits is one device, by its serial number where it alone has it, else by its port."""
 
     def __init__(self, spec: UsbSource, host: HostView) -> None:
-        self._spec = spec
+        self._spec = structs.replace(spec, vendor_id=digits(spec.vendor_id), product_id=digits(spec.product_id))
         self._host = host
 
     def discover(self) -> Discovery:
         """Look at /sys/bus/usb once."""
         spec = self._spec
         found = Selection("USB devices", self._sticks(), lambda stick: stick.name)
+        # Of all that are there, whether selected or not: else a driver that binds late would change an ID.
+        serials = Counter((stick.vendor, stick.product, stick.serial) for stick in found.items)
         found.keep(f"vendor {spec.vendor_id}", lambda stick: None if stick.vendor == spec.vendor_id else "")
         if spec.product_id:
             found.keep(f"product {spec.product_id}", lambda stick: None if stick.product == spec.product_id else "")
         if spec.serial:
             found.keep(f"serial number {spec.serial}", self._other_serial)
         found.keep("with device nodes", self._without_nodes)
-        serials = Counter((stick.vendor, stick.product, stick.serial) for stick in found.items)
         candidates = [
             self._candidate(stick, alone=serials[stick.vendor, stick.product, stick.serial] == 1)
             for stick in found.items

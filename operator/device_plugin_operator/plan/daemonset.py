@@ -73,7 +73,7 @@ def wanted(config: Config, spec: ConfigSpec, settings: Settings) -> Json:
 
 
 def _pod(config: Config, spec: ConfigSpec, settings: Settings) -> Json:
-    volumes, mounts = _volumes(settings)
+    volumes, mounts = _volumes(spec, settings)
     pod: Json = {
         "serviceAccountName": settings.agent_service_account,
         "automountServiceAccountToken": True,
@@ -153,9 +153,9 @@ def _quantities(spec: ConfigSpec) -> Json:
     }
 
 
-def _volumes(settings: Settings) -> tuple[list[Json], list[Json]]:
+def _volumes(spec: ConfigSpec, settings: Settings) -> tuple[list[Json], list[Json]]:
     """Name, path on the host, path in the agent, writable, type, propagation."""
-    table = (
+    table = [
         # Part of the kubelet's API: this path does not follow the kubelet's root.
         ("device-plugins", "/var/lib/kubelet/device-plugins", None, True, "Directory", None),
         ("pod-resources", f"{settings.kubelet_root}/pod-resources", "/var/lib/kubelet/pod-resources", False, "", None),
@@ -164,7 +164,10 @@ def _volumes(settings: Settings) -> tuple[list[Json], list[Json]]:
         ("sys", "/sys", "/host/sys", False, "Directory", "HostToContainer"),
         ("heartbeats", HEARTBEATS, None, False, "DirectoryOrCreate", None),
         ("state", "/var/lib/deviceplugins.dev", None, True, "DirectoryOrCreate", None),
-    )
+    ]
+    if any(resource.allocation.by_cdi(runtime=True) for resource in spec.resources):
+        # Who writes there can run programs on the node: only agents that need it may.
+        table.append(("cdi", "/var/run/cdi", None, True, "DirectoryOrCreate", None))
     volumes: list[Json] = []
     mounts: list[Json] = []
     for name, host, inside, writable, type_, propagation in table:

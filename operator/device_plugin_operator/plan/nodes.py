@@ -9,7 +9,7 @@ import msgspec
 from device_plugin_api import group, names
 from device_plugin_api.config import ConfigSpec
 from device_plugin_operator.facts import AgentPod, Config, Machine, NodeObject, Snapshot
-from device_plugin_operator.plan import agents, cordons, daemonset, matching, revision, rollout
+from device_plugin_operator.plan import agents, cordons, daemonset, matching, revision, rollout, runtime
 from device_plugin_operator.plan.actions import Action, CreateNode, DeleteNode, UpdateNode
 from device_plugin_operator.plan.rollout import Step
 
@@ -89,7 +89,7 @@ def changes(snapshot: Snapshot, spec: ConfigSpec) -> list[Action]:
         why = _obsolete(found, pods.get(node), snapshot.machines, spec)
         if why:
             actions.append(DeleteNode(name=found.name, uid=found.uid, why=why))
-        elif update := _update(found, spec, wanted, step):
+        elif update := _update(found, spec, wanted, snapshot.machines.get(node), step):
             actions.append(update)
     return actions
 
@@ -101,8 +101,8 @@ def next_step(snapshot: Snapshot, spec: ConfigSpec) -> Step:
     return rollout.step(snapshot.nodes, found_agents, revision.of(spec.resources), names_, spec.rollout)
 
 
-def _update(found: NodeObject, spec: ConfigSpec, wanted: str, step: Step) -> UpdateNode | None:
-    """What of it has to be another: the resources when it is their turn, what is cordoned at once."""
+def _update(found: NodeObject, spec: ConfigSpec, wanted: str, machine: Machine | None, step: Step) -> UpdateNode | None:
+    """What of it has to be another: the resources when it is their turn; what is cordoned, and CDI, at once."""
     change: dict[str, Any] = {}
     annotations: dict[str, str | None] = {}
     if found.node in step.update:
@@ -115,6 +115,8 @@ def _update(found: NodeObject, spec: ConfigSpec, wanted: str, step: Step) -> Upd
     cordoned = cordons.on(found.node, spec)
     if cordoned != found.cordoned:
         change["cordonedDevices"] = cordons.written(cordoned)
+    if machine is not None and runtime.takes_cdi(machine.runtime) != found.cdi:
+        change["cdi"] = not found.cdi
     if not change and not annotations:
         return None
     return UpdateNode(name=found.name, uid=found.uid, spec=change, annotations=annotations)
@@ -154,6 +156,7 @@ def _create(config: Config, spec: ConfigSpec, machine: Machine, wanted: str) -> 
                 "configCreationTime": config.created,
                 "nodeName": machine.name,
                 "nodeUID": machine.uid,
+                **({"cdi": True} if runtime.takes_cdi(machine.runtime) else {}),
                 **_content(spec, wanted),
                 **({"cordonedDevices": cordons.written(cordoned)} if cordoned else {}),
             },

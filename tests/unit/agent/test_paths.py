@@ -105,6 +105,25 @@ def test_a_link_that_leads_out_of_dev_is_never_followed(tree: Tree, target: str)
     assert dropped(found) == ["/dev/camera: it is a link that leads out of /dev"]
 
 
+def test_a_directory_that_is_a_link_into_dev_is_followed_inside_the_hosts_dev(tree: Tree) -> None:
+    tree.char("snd/pcm0")
+    tree.link("sound", "/dev/snd")
+    (candidate,) = tree.discover("/dev/sound/*").candidates
+    assert candidate.nodes == ("/dev/snd/pcm0",)
+
+
+def test_a_directory_that_is_a_link_out_of_dev_is_not_even_looked_into(tree: Tree, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    os.mknod(outside / "null", 0o020666, os.makedev(*NULL))
+    tree.link("fd", str(outside))
+    tree.link("up", "../outside")
+    found = tree.discover("/dev/fd/*", "/dev/*/null")
+    assert [step.kept for step in found.steps] == [0, 0, 0]
+    host = HostView(dev_root=tree.dev, sys_root=tree.sys)
+    assert Paths(PathsSource(include=("/dev/fd/*", "/dev/*/null")), host).watched() == {tree.dev}
+
+
 def test_links_in_a_loop_and_to_nothing_are_dropped_with_the_reason(tree: Tree) -> None:
     tree.link("loop-a", "loop-b")
     tree.link("loop-b", "loop-a")

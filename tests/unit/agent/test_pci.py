@@ -81,6 +81,12 @@ def test_all_given_members_have_to_fit_and_each_step_says_what_it_kept(host: Hos
     assert discovery.steps[4].dropped[0] == "0000:01:10.0: its driver is igbvf"
 
 
+def test_numbers_may_have_their_prefix(host: HostView) -> None:
+    plain = discover(host, vendors=("8086",), devices=("10ca",), classes=("0200",), drivers=("vfio-pci",))
+    prefixed = discover(host, vendors=("0x8086",), devices=("0x10ca",), classes=("0x0200",), drivers=("vfio-pci",))
+    assert prefixed == plain
+
+
 def test_functions_of_one_iommu_group_go_together(host: HostView) -> None:
     other = host.sys_root / VF.replace("10.6", "10.4")
     for link, to in (("driver", "../x/vfio-pci"), ("iommu_group", "../x/16")):
@@ -88,6 +94,7 @@ def test_functions_of_one_iommu_group_go_together(host: HostView) -> None:
         (other / link).symlink_to(to)
     discovery = discover(host, drivers=("vfio-pci",))
     assert [device.id for device in discovery.candidates] == ["0000:01:10.4"]
+    assert discovery.candidates[0].attributes["iommuGroupSharedWith"] == "0000:01:10.6"
     assert discovery.steps[-1].dropped == ("0000:01:10.6: it is in IOMMU group 16, which goes as 0000:01:10.4",)
 
 
@@ -108,6 +115,14 @@ def test_rubbish_in_sysfs_selects_nothing(host: HostView) -> None:
     (host.sys_root / VF / "vendor").write_bytes(b"\xff\xfe" * 3000)
     os.mkfifo(host.sys_root / "bus/pci/devices/0000:99:00.0")
     assert found(host, vendors=("8086",), drivers=("vfio-pci",)) == []
+
+
+def test_a_driver_whose_name_is_no_text_can_still_be_reported(host: HostView) -> None:
+    card = (host.sys_root / "bus/pci/devices" / found(host, classes=("03",), vendors=("1af4",))[0].id).resolve()
+    (card / "driver").unlink()
+    os.symlink(b"../x/\xff\n", bytes(card / "driver"))
+    (device,) = found(host, classes=("03",), vendors=("1af4",))
+    assert device.attributes["driver"] == "??"
 
 
 def test_events_of_functions_concern_it_and_traffic_of_their_network_devices_does_not(host: HostView) -> None:

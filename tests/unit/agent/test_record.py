@@ -42,6 +42,34 @@ def test_hardware_addresses_stay_out(tmp_path: Path) -> None:
     assert addresses == {"left-out\n"}
 
 
+def test_no_part_of_a_recording_has_a_serial_number_or_hardware_address_in_it(tmp_path: Path) -> None:
+    host = unpacked("sriov-igb-vfio-nvme-dri", tmp_path / "machine")
+    copied(host, tmp_path / "copy")
+    recorded = b"\n".join(path.read_bytes() for path in (tmp_path / "copy/sys").rglob("*") if path.is_file())
+    for secret in (b"NV0001", b"USB0001", b"4e5630303031", b"52:54:00:aa:00:01"):
+        assert secret not in recorded
+    assert b"QEMU NVMe Ctrl" in recorded
+
+
+def test_a_network_device_that_is_named_by_its_address_stays_out(tmp_path: Path) -> None:
+    host = unpacked("sriov-igb-numa-usb", tmp_path / "machine")
+    stick = (host.sys_root / "bus/usb/devices/1-1").resolve()
+    (stick / "net/enx0011223344ff").mkdir(parents=True)
+    (stick / "net/enx0011223344ff/type").write_text("1\n")
+    (host.sys_root / "class/net/enx0011223344ff").symlink_to(os.path.relpath(stick, host.sys_root / "class/net"))
+    copied(host, tmp_path / "copy")
+    assert not [path for path in (tmp_path / "copy").rglob("*") if "0011223344ff" in path.name]
+    copied(host, tmp_path / "full", with_serials=True)
+    assert (tmp_path / "full" / stick.relative_to(tmp_path / "machine") / "net/enx0011223344ff/type").exists()
+
+
+def test_a_link_in_a_loop_among_the_devices_is_survived(tmp_path: Path) -> None:
+    host = unpacked("sriov-igb-numa-usb", tmp_path / "machine")
+    (host.sys_root / "bus/pci/devices/0000:00:1e.0").symlink_to("0000:00:1e.0")
+    (host.sys_root / "class/net/nothing").symlink_to("../../devices/nothing")
+    copied(host, tmp_path / "copy")
+
+
 def test_what_cannot_be_read_and_what_is_no_text_is_survived(tmp_path: Path) -> None:
     host = unpacked("sriov-igb-numa-usb", tmp_path / "machine")
     device = next((host.sys_root / "bus/usb/devices").iterdir()).resolve()

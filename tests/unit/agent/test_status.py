@@ -1,5 +1,6 @@
 """The report."""
 
+from device_plugin_agent.agreement import Agreement
 from device_plugin_agent.inventory import Inventory
 from device_plugin_agent.registered import Registered
 from device_plugin_agent.sources import Candidate, Discovery
@@ -20,17 +21,43 @@ def offer(
         inventory=inventory,
         registration=registration or Registered(now=True, message="", at=1e9),
         draining=draining,
+        cdi=False,
     )
 
 
-def status(*offers: Offer, rejection: str | None = None, known: tuple[Condition, ...] = ()) -> NodeStatus:
-    return node_status(offers, revision="r", rejection=rejection, agent_version="1", known=known, now=2e9)
+def status(
+    *offers: Offer,
+    rejection: str | None = None,
+    known: tuple[Condition, ...] = (),
+    agreement: Agreement | None = None,
+    now: float = 2e9,
+) -> NodeStatus:
+    return node_status(
+        offers,
+        (),
+        agreement or Agreement(),
+        revision="r",
+        rejection=rejection,
+        agent_version="1",
+        known=known,
+        now=now,
+    )
 
 
 def test_the_same_facts_make_the_same_status_at_another_time() -> None:
     first = status(offer())
-    again = node_status([offer()], revision="r", rejection=None, agent_version="1", known=first.conditions, now=3e9)
-    assert again == first
+    assert status(offer(), known=first.conditions, now=3e9) == first
+
+
+def test_whether_the_kubelet_agrees_is_told_once_it_was_asked() -> None:
+    agreement = Agreement()
+    assert find(status(offer(), agreement=agreement).conditions, "KubeletAgrees") is None
+    for now in (0.0, 100.0):
+        agreement.compare({"example.com/a": frozenset({"d0000"})}, {}, monotonic=now)
+    told = find(status(offer(), agreement=agreement).conditions, "KubeletAgrees")
+    assert told is not None
+    assert (told.status, told.reason) == ("False", "Disagrees")
+    assert told.message == "example.com/a: the kubelet has 0 of 1, misses d0000"
 
 
 def test_a_resource_that_is_not_registered_is_named_with_the_kubelets_words() -> None:

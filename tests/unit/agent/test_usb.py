@@ -100,6 +100,14 @@ def test_devices_without_a_serial_number_of_their_own_are_known_by_their_port(ho
     assert ids == {"0403-6001-0000:00:05.0-usb2-3", "0403-6001-0000:00:05.0-usb2-4"}
 
 
+def test_a_device_whose_clone_has_no_driver_yet_is_known_by_its_port_already(host: HostView) -> None:
+    stick(host, "1", "3", "0001", 3)
+    clone = stick(host, "1", "4", "0001", 4)
+    for dev in clone.rglob("dev"):
+        dev.unlink()
+    assert "0403-6001-0000:00:05.0-usb2-3" in {each.id for each in found(host)}
+
+
 def test_a_hub_is_not_the_devices_that_hang_on_it(host: HostView) -> None:
     hub = stick(host, "1", "5", "HUB", 5)
     stick(host, "1", "5.1", "LEAF", 6, hub="1-5")

@@ -66,6 +66,25 @@ def test_an_agent_is_confined() -> None:
     assert writable == {"/var/lib/kubelet/device-plugins", "/var/lib/deviceplugins.dev"}
 
 
+def cdi_mounts(*modes: str | None) -> list[Json]:
+    resources = [
+        {
+            "name": f"example.com/a{number}",
+            "source": {"simulated": {"count": 1}},
+            "allocation": {} if mode is None else {"cdi": {"mode": mode}},
+        }
+        for number, mode in enumerate(modes)
+    ]
+    made = pod_of(spec(resources=resources))
+    return [mount for mount in made["containers"][0]["volumeMounts"] if mount["mountPath"] == "/var/run/cdi"]
+
+
+def test_only_agents_that_may_need_it_can_write_where_container_runtimes_look_for_cdi() -> None:
+    assert cdi_mounts(None, "Never") == []
+    for mode in ("Auto", "Always"):
+        assert cdi_mounts(None, mode) == [{"name": "cdi", "mountPath": "/var/run/cdi"}]
+
+
 def test_only_the_pod_resources_socket_follows_the_kubelets_root() -> None:
     made = daemonset.wanted(config(), spec(), replace(SETTINGS, kubelet_root="/data/kubelet"))
     volumes = made["spec"]["template"]["spec"]["volumes"]

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -223,3 +224,33 @@ def test_a_new_content_and_a_cordon_go_in_one_write() -> None:
     (action,) = changes(snapshot(node("a", revision=""), config=config(cordoning("a"))))
     assert isinstance(action, UpdateNode)
     assert set(action.spec) == {"revision", "resources", "cordonedDevices"}
+
+
+@pytest.mark.parametrize(
+    ("runtime", "cdi"),
+    [
+        ("containerd://2.0.0", True),
+        ("containerd://2.1.3-k3s1", True),
+        ("containerd://10.0", True),
+        ("cri-o://1.28.0", True),
+        ("containerd://1.7.27", False),
+        ("cri-o://1.27.4", False),
+        ("docker://28.1.0", False),
+        ("containerd://Unknown", False),
+        ("", False),
+    ],
+)
+def test_a_node_is_told_whether_its_container_runtime_takes_cdi_devices(runtime: str, cdi: bool) -> None:
+    seen = snapshot(pods=[pod("a")], machines={"a": machine("a", runtime=runtime)})
+    (action,) = changes(seen)
+    assert isinstance(action, CreateNode)
+    assert action.body["spec"].get("cdi", False) is cdi
+
+
+def test_a_node_whose_container_runtime_became_another_is_told() -> None:
+    newer = {"a": machine("a", runtime="containerd://2.0.0")}
+    (action,) = changes(snapshot(node("a"), machines=newer))
+    assert isinstance(action, UpdateNode)
+    assert action.spec == {"cdi": True}
+    assert changes(snapshot(node("a", cdi=True), machines=newer)) == []
+    assert changes(snapshot(node("a", cdi=True))) == [], "of a node that was not looked at nothing new is known"

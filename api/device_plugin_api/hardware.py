@@ -1,0 +1,32 @@
+"""How buses name what hangs on them: one grammar for the API server (RE2) and for Python, and its words for people."""
+
+import re
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Form:
+    """What a name looks like."""
+
+    pattern: str
+    message: str
+
+    def fits(self, name: str) -> bool:
+        """Whether the whole name does."""
+        return re.fullmatch(self.pattern, name) is not None
+
+
+HEX_ID = Form("^(0x)?[0-9a-f]{4}$", "must be four hexadecimal digits in lower case, such as 0403 or 0x0403")
+PCI_CLASS = Form(
+    "^(0x)?([0-9a-f]{2}){1,3}$", "must be two, four or six hexadecimal digits in lower case, such as 03 or 0x0302"
+)
+PCI_ADDRESS = Form(
+    "^[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}[.][0-7]$", "must be a full PCI address in lower case, such as 0000:3b:00.0"
+)
+KERNEL_NAME = Form("^[A-Za-z0-9_.-]+$", "must be letters, digits, '_', '.' and '-'")
+"""A subsystem or a driver."""
+
+
+def digits(number: str) -> str:
+    """A hexadecimal number as sysfs has it for USB: without `0x`."""
+    return number.removeprefix("0x")
