@@ -11,6 +11,8 @@ nodes=("$DP_CLUSTER-control-plane" "$DP_CLUSTER-worker" "$DP_CLUSTER-worker2")
 # runs_from IMAGE NODE
 runs_from() { [ "$(docker inspect --format '{{.Config.Image}} {{.State.Running}}' "$2" 2>/dev/null)" = "$1 true" ]; }
 
+address_of() { docker inspect --format '{{.NetworkSettings.Networks.kind.IPAddress}}' "$1"; }
+
 node_ready() {
   [ "$(kubectl --request-timeout 3s get node "$vm" -o jsonpath='{.status.conditions[?(@.type=="Ready")].status}' 2>/dev/null)" = True ]
 }
@@ -36,33 +38,38 @@ power_on() { # IMAGE
   }
 }
 
+# The files that `kubeadm join` would leave there, made where the processor is not emulated.
 join_cluster() {
-  local address host token hash
-  address="$(docker inspect --format '{{.NetworkSettings.Networks.kind.IPAddress}}' "$vm")"
-  host="$(docker inspect --format '{{.NetworkSettings.Networks.kind.IPAddress}}' "${nodes[0]}")"
-  read -r token hash < <(docker exec "${nodes[0]}" kubeadm token create --ttl 30m --print-join-command 2>/dev/null |
-    sed -n 's/.*--token \([^ ]*\) --discovery-token-ca-cert-hash \([^ ]*\).*/\1 \2/p') ||
-    fail "the control plane gave no token to join with: 'docker exec ${nodes[0]} kubeadm token create' says why"
-  quietly vm-join on_node "$vm" sh -ec "
-    hostname $vm
-    echo $vm >/etc/hostname
-    printf '%s\n' '127.0.0.1 localhost' '$address $vm' '$host ${nodes[0]}' >/etc/hosts
-    systemctl start containerd
-    cat >/kind/join.yaml <<'END'
-apiVersion: kubeadm.k8s.io/v1beta4
-kind: JoinConfiguration
-discovery:
-  bootstrapToken: {apiServerEndpoint: '${nodes[0]}:6443', token: $token, caCertHashes: ['$hash']}
-nodeRegistration:
-  name: $vm
-  criSocket: unix:///run/containerd/containerd.sock
-  ignorePreflightErrors: [all]
-  taints: [{key: deviceplugins.dev/vm, value: 'true', effect: NoSchedule}]
-  kubeletExtraArgs:
-  - {name: node-ip, value: $address}
-  - {name: node-labels, value: deviceplugins.dev/vm=true}
+  local address host credentials authority settings
+  address="$(address_of "$vm")"
+  host="${nodes[0]}"
+  credentials="$(docker exec "$host" kubeadm kubeconfig user --client-name "system:node:$vm" --org system:nodes 2>/dev/null)" ||
+    fail "the control plane gives no credentials: 'docker exec $host kubeadm kubeconfig user' says why"
+  authority="$(docker exec "$host" cat /etc/kubernetes/pki/ca.crt)"
+  settings="$(kubectl --namespace kube-system get configmap kubelet-config --output jsonpath='{.data.kubelet}')"
+  docker exec --interactive "$vm" machine guest bash -e <<END || fail "the machine did not take its settings: its answer stands above"
+hostname $vm
+echo $vm >/etc/hostname
+mkdir -p /etc/kubernetes/pki /var/lib/kubelet
+cat >/etc/hosts <<'FILE'
+127.0.0.1 localhost
+$address $vm
+$(address_of "$host") $host
+FILE
+cat >/etc/kubernetes/pki/ca.crt <<'FILE'
+$authority
+FILE
+cat >/etc/kubernetes/kubelet.conf <<'FILE'
+$credentials
+FILE
+cat >/var/lib/kubelet/config.yaml <<'FILE'
+$settings
+FILE
+cat >/var/lib/kubelet/kubeadm-flags.env <<'FILE'
+KUBELET_KUBEADM_ARGS="--node-ip=$address --node-labels=deviceplugins.dev/vm=true --register-with-taints=deviceplugins.dev/vm=true:NoSchedule"
+FILE
+systemctl restart --no-block kubelet
 END
-    kubeadm join --config /kind/join.yaml --skip-phases preflight"
 }
 
 up() {
