@@ -34,6 +34,10 @@ test-apiserver: ## operator and agent against a real etcd and kube-apiserver
 test-e2e: ## everything on kind: real kubelets, real devices
 	@hack/test.sh e2e
 
+.PHONY: test-vm
+test-vm: ## real drivers: a virtual machine as a fourth node of the kind cluster; slow, and not part of `make test`
+	@hack/test.sh e2e_vm
+
 .PHONY: lint
 lint: venv ## ruff, mypy --strict, the laws of the layers, generated files
 	@$(BIN)/ruff check .

@@ -5,8 +5,7 @@ cd "$(dirname "$0")/.."
 . hack/lib.sh
 
 hack/engine.sh
-# Without the plug-in buildx, newer clients still know the older builder, and say that it is old.
-if docker buildx version >/dev/null 2>&1; then export DOCKER_BUILDKIT=1; else export DOCKER_BUILDKIT=0; fi
+choose_builder
 
 revision="$(git rev-parse --short HEAD 2>/dev/null || echo unknown)"
 for part in operator agent; do

@@ -11,11 +11,11 @@ nodes=("$DP_CLUSTER-control-plane" "$DP_CLUSTER-worker" "$DP_CLUSTER-worker2")
 # from such a node, while the API server may still call it ready.
 mark=/run/device-plugins-cluster-is-up
 
-# The three nodes run since they were set up, and are ready.
+# The three nodes run since they were set up, and are ready. The virtual machine of hack/vm.sh is not looked at.
 healthy() {
   local node ready
   for node in "${nodes[@]}"; do docker exec "$node" test -e "$mark" 2>/dev/null || return; done
-  ready="$(kubectl --request-timeout 3s get nodes -o jsonpath='{range .items[*]}{.status.conditions[?(@.type=="Ready")].status}{"\n"}{end}' 2>/dev/null)"
+  ready="$(kubectl --request-timeout 3s get nodes "${nodes[@]}" -o jsonpath='{range .items[*]}{.status.conditions[?(@.type=="Ready")].status}{"\n"}{end}' 2>/dev/null)"
   [ "$ready" = $'True\nTrue\nTrue' ]
 }
 
@@ -46,37 +46,6 @@ networking:
   disableDefaultCNI: true
   kubeProxyMode: nftables
 END
-}
-
-# A line for each node: its name, its address, its pods' addresses.
-addresses() {
-  kubectl get nodes -o jsonpath='{range .items[*]}{.metadata.name} {.status.addresses[0].address} {.spec.podCIDR}{"\n"}{end}'
-}
-
-all_have_addresses() { [ "$(addresses | awk 'NF == 3' | wc -l)" = ${#nodes[@]} ]; }
-
-# A bridge on each node, and on each a route to the pods of the others.
-connect_pods() {
-  local lines name address pods other range
-  # The controller manager hands the ranges out a moment after a node joins.
-  until_within 120 "a range of pod addresses for every node" all_have_addresses
-  lines="$(addresses)"
-  for name in "${nodes[@]}"; do
-    pods="$(awk -v name="$name" '$1 == name {print $3}' <<<"$lines")"
-    {
-      while read -r other address range; do
-        [ "$other" = "$name" ] || echo "ip route replace $range via $address"
-      done <<<"$lines"
-      cat <<END
-cat >/etc/cni/net.d/10-bridge.conflist <<'CONFLIST'
-{"cniVersion": "1.0.0", "name": "pods", "plugins": [
-  {"type": "bridge", "bridge": "cni0", "isGateway": true, "ipMasq": true, "hairpinMode": true,
-   "ipam": {"type": "host-local", "ranges": [[{"subnet": "$pods"}]], "routes": [{"dst": "0.0.0.0/0"}]}},
-  {"type": "portmap", "capabilities": {"portMappings": true}}]}
-CONFLIST
-END
-    } | docker exec -i "$name" sh -e || fail "the pod network of $name could not be set up: its answer stands above"
-  done
 }
 
 # When kube-proxy goes over all its rules, at its start and it seems once an hour, it takes out the services that it finds there
@@ -118,8 +87,8 @@ up() {
     step "removing the broken cluster $DP_CLUSTER" remove
   fi
   step "cluster $DP_CLUSTER" create "$image"
-  if [ "$image" != "$NODE_IMAGE" ]; then step "pod network" connect_pods; fi
-  step "nodes ready" quietly nodes-ready kubectl wait --for=condition=Ready --timeout=120s node --all
+  if [ "$image" != "$NODE_IMAGE" ]; then step "pod network" hack/pod-network.sh "${nodes[@]}"; fi
+  step "nodes ready" quietly nodes-ready kubectl wait --for=condition=Ready --timeout=120s node "${nodes[@]}"
   local node
   for node in "${nodes[@]}"; do docker exec "$node" touch "$mark"; done
 }

@@ -73,6 +73,11 @@ apt_packages() {
 # image_exists NAME
 image_exists() { docker image inspect "$1" >/dev/null 2>&1; }
 
+# Without the plug-in buildx, newer clients still know the older builder, and say that it is old.
+choose_builder() {
+  if docker buildx version >/dev/null 2>&1; then export DOCKER_BUILDKIT=1; else export DOCKER_BUILDKIT=0; fi
+}
+
 # can_pull NAME: makes sure of an image from a registry, unless DP_IMAGES=build forbids to ask. A registry that cannot
 # be reached shows within seconds; the node image may take minutes, hence the small one as a question first.
 can_pull() {
@@ -81,6 +86,14 @@ can_pull() {
   timeout 20 docker pull --quiet "$BUSYBOX_IMAGE" >/dev/null 2>&1 && step "$1" docker pull --quiet "$1" >/dev/null && return
   [ "${DP_IMAGES:-}" != pull ] || fail "$1 could not be pulled: is its registry reachable? DP_IMAGES=build makes it here instead"
   return 1
+}
+
+# on_node NODE COMMAND...: a command in a node. The virtual machine of hack/vm.sh has a container of its own around it.
+on_node() {
+  local node=$1
+  shift
+  if [ "$node" = "$DP_CLUSTER-vm" ]; then set -- machine guest "$@"; fi
+  docker exec "$node" "$@"
 }
 
 # until_within SECONDS WHAT COMMAND...: waits for WHAT, which is when COMMAND succeeds.

@@ -26,7 +26,7 @@ done
 
 # A note in the node says what was put there; the kubelet may have removed it since.
 for node in "${nodes[@]}"; do
-  has="$(docker exec "$node" sh -c 'ctr -n k8s.io images ls -q; ctr -n k8s.io content ls -q; cat /kind/loaded || true' 2>/dev/null)" ||
+  has="$(on_node "$node" sh -c 'ctr -n k8s.io images ls -q; ctr -n k8s.io content ls -q; cat /kind/loaded || true' 2>/dev/null)" ||
     fail "$node does not answer: hack/cluster.sh up mends the cluster"
   for image in "$@"; do
     if ! grep -qxF "$image ${id[$image]}" <<<"$has" || ! grep -qE "^(docker\.io/(library/)?)?$image\$" <<<"$has"; then
@@ -45,15 +45,15 @@ put() { # NODE IMAGE...
   shift
   local archive="/exchange/${work##*/}/needed.tar"
   # An engine on another machine does not see our files.
-  if ! docker exec "$node" test -e "$archive"; then
+  if ! on_node "$node" test -e "$archive"; then
     archive=/kind/needed.tar
     docker cp "$work/needed.tar" "$node:$archive" || return
   fi
   # --local: the client reads the archive; sent on to the daemon, it takes twice as long.
-  docker exec "$node" ctr -n k8s.io images import --local "$archive" || return
-  docker exec "$node" rm -f /kind/needed.tar
+  on_node "$node" ctr -n k8s.io images import --local "$archive" || return
+  on_node "$node" rm -f /kind/needed.tar
   for image in "$@"; do
-    docker exec "$node" sh -c "sed -i '\\|^$image |d' /kind/loaded 2>/dev/null; echo '$image ${id[$image]}' >>/kind/loaded" || return
+    on_node "$node" sh -c "sed -i '\\|^$image |d' /kind/loaded 2>/dev/null; echo '$image ${id[$image]}' >>/kind/loaded" || return
   done
 }
 

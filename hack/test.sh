@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs the rungs it is given (unit, contract, apiserver, e2e), each after its own set-up, and ends with one count.
+# Runs the rungs it is given (unit, contract, apiserver, e2e, e2e_vm), each after its own set-up, and ends with one count.
 # A rung that fails, or whose set-up fails, does not keep the later ones from running.
 # shellcheck disable=SC2317 # the rungs are called by name, through step
 set -uo pipefail
@@ -37,6 +37,15 @@ rung_e2e() {
     step "operator" hack/deploy.sh &&
     # -s: the tests print the times they saw.
     run_pytest e2e -v -s
+}
+
+rung_e2e_vm() {
+  step "the vm node" hack/vm.sh up &&
+    step "build" hack/build.sh &&
+    step "load" hack/load.sh deviceplugins.dev/operator:dev &&
+    step "load into the vm node" hack/load.sh --nodes "$DP_CLUSTER-vm" deviceplugins.dev/agent:dev busybox:1.37 &&
+    step "operator" hack/deploy.sh &&
+    run_pytest e2e_vm -v
 }
 
 arguments=()

@@ -122,12 +122,7 @@ def test_a_device_pulled_out_is_told_everywhere_and_healthy_again_when_it_is_bac
     assert bed.reason() == "SomeUnhealthy"
     until(lambda: bed.offered() == 2, "allocatable falls to 2")
 
-    def pod_says() -> str:
-        (status,) = bed.look("user")["status"]["containerStatuses"]
-        (resource,) = status["allocatedResourcesStatus"]
-        return str(resource["resources"][0]["health"])
-
-    until(lambda: pod_says() == "Unhealthy", "the pod's own status agrees")
+    until(lambda: bed.pod_says("user") == "Unhealthy", "the pod's own status agrees")
     check()
 
     bed.plug(WORKERS[0], number)
@@ -135,7 +130,7 @@ def test_a_device_pulled_out_is_told_everywhere_and_healthy_again_when_it_is_bac
     until(lambda: bed.reported()[device]["state"] == "Healthy", "the device is healthy again")
     bed.settled()
     until(lambda: bed.offered() == 3, "allocatable is 3 again")
-    until(lambda: pod_says() == "Healthy", "the pod's own status agrees again")
+    until(lambda: bed.pod_says("user") == "Healthy", "the pod's own status agrees again")
     check()
 
 

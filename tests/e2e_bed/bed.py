@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from apiserver_fixture.client import ApiError, Client
-from e2e_bed.cluster import AGENTS, GROUP, WORKERS, Json, on_node, quantity
+from e2e_bed.cluster import AGENTS, GROUP, VM_TOLERATION, WORKERS, Json, on_node, quantity
 from e2e_bed.kubelet_view import KubeletView
 from e2e_bed.times import Times
 
@@ -156,7 +156,15 @@ class Bed:
 
     # Pods
 
-    def pod(self, name: str, *counts: int, node: str | None = None, script: str = "", user: Json | None = None) -> None:
+    def pod(
+        self,
+        name: str,
+        *counts: int,
+        node: str | None = None,
+        script: str = "",
+        user: Json | None = None,
+        resource: str | None = None,
+    ) -> None:
         """A pod whose containers c0, c1 … ask for so many devices each, tell what they got, and wait.
 
         `user` is a security context of the pod.
@@ -171,13 +179,14 @@ class Bed:
                     "image": "busybox:1.37",
                     "imagePullPolicy": "IfNotPresent",
                     "command": ["sh", "-c", f"{shown} echo told; exec sleep 3600"],
-                    "resources": {"limits": {self.resource: str(count)}},
+                    "resources": {"limits": {resource or self.resource: str(count)}},
                 }
                 for number, count in enumerate(counts)
             ],
         }
         if node:
             spec["nodeSelector"] = {"kubernetes.io/hostname": node}
+            spec["tolerations"] = [VM_TOLERATION]
         if user:
             spec["securityContext"] = user
         self.client.create(
@@ -206,6 +215,12 @@ class Bed:
             return text if "told" in text else []
 
         return [line for line in until(lines, f"{pod}/{container} has told") if line not in ("", "told")]
+
+    def pod_says(self, name: str) -> str:
+        """The health of the one device of a pod's one container, as the pod's own status has it."""
+        (status,) = self.look(name)["status"]["containerStatuses"]
+        (resource,) = status["allocatedResourcesStatus"]
+        return str(resource["resources"][0]["health"])
 
     def undisturbed(self, name: str) -> Callable[[], None]:
         """Call what this returns later: the pod is the same, runs, and was never restarted."""

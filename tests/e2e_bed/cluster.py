@@ -11,8 +11,12 @@ import yaml
 
 from apiserver_fixture.client import ApiError, Client
 
-WORKERS = ("dp-worker", "dp-worker2")
-CONTROL_PLANE = "dp-control-plane"
+_NAME = os.environ.get("DP_CLUSTER", "dp")
+WORKERS = (f"{_NAME}-worker", f"{_NAME}-worker2")
+CONTROL_PLANE = f"{_NAME}-control-plane"
+VM = f"{_NAME}-vm"
+VM_LABEL = {"deviceplugins.dev/vm": "true"}
+VM_TOLERATION = {"key": "deviceplugins.dev/vm", "operator": "Exists"}
 AGENTS = "device-plugin-agents"
 SYSTEM = "device-plugin-system"
 GROUP = "deviceplugins.dev/v1alpha1"
@@ -31,8 +35,9 @@ def run(*command: str, stdin: str | None = None, limit: float = 60) -> str:
 
 
 def on_node(node: str, script: str, limit: float = 60) -> str:
-    """A shell script in a node."""
-    return run("docker", "exec", node, "sh", "-c", script, limit=limit)
+    """A shell script in a node. The virtual machine has a container of its own around it."""
+    inside = ("machine", "guest") if node == VM else ()
+    return run("docker", "exec", node, *inside, "sh", "-c", script, limit=limit)
 
 
 def connect() -> Client:

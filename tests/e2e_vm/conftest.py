@@ -1,0 +1,43 @@
+"""Fixtures of this rung. An agent takes half a minute to start on the emulated processor, so one serves all tests."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from apiserver_fixture.client import Client
+from e2e_bed.bed import Bed, until
+from e2e_bed.cluster import VM_LABEL, VM_TOLERATION, connect
+from e2e_bed.machine import PF
+from e2e_bed.times import Times
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Client]:
+    with connect() as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def bed(cluster: Client) -> Iterator[Bed]:
+    """A config for all that the machine has, served by its agent."""
+    made = Bed(cluster, {}, Times())
+    fast = {"successThreshold": 1, "failureThreshold": 1, "periodSeconds": 1}
+    link = {"type": "SysfsAttribute", "path": f"/sys/class/net/{PF}/operstate", "equals": ["up"]}
+    made.apply(
+        {
+            "nodeSelector": VM_LABEL,
+            "tolerations": [VM_TOLERATION],
+            "resources": [
+                {"name": f"{made.resource}-serial", "source": {"usb": {"vendorID": "0403", "subsystems": ["tty"]}}},
+                {"name": f"{made.resource}-vf", "source": {"pci": {"drivers": ["vfio-pci"]}}},
+                {
+                    "name": f"{made.resource}-render",
+                    "source": {"paths": {"include": ["/dev/dri/renderD*"]}},
+                    "health": {"probes": [{"type": "Exists"}, link], **fast},
+                },
+            ],
+        }
+    )
+    until(lambda: made.reason() == "AllNodesReady", "the machine's agent serves", limit=180)
+    yield made
+    made.end()
