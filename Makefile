@@ -15,8 +15,8 @@ demo: ## a cluster with the operator in it, devices, pods that use them, and wha
 	@hack/demo.sh
 
 .PHONY: test
-test: ## all four rungs: unit, contract, apiserver, e2e; ends with one count
-	@hack/test.sh unit contract apiserver e2e
+test: ## all five rungs: unit, contract, apiserver, e2e, e2e_vm; ends with one count
+	@hack/test.sh unit contract apiserver e2e e2e_vm
 
 .PHONY: test-unit
 test-unit: ## pure functions
@@ -35,7 +35,7 @@ test-e2e: ## everything on kind: real kubelets, real devices
 	@hack/test.sh e2e
 
 .PHONY: test-vm
-test-vm: ## real drivers: a virtual machine as a fourth node of the kind cluster; slow, and not part of `make test`
+test-vm: ## real drivers: a virtual machine as a fourth node of the kind cluster
 	@hack/test.sh e2e_vm
 
 .PHONY: lint
