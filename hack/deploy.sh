@@ -1,17 +1,19 @@
 #!/usr/bin/env bash
-# Puts the operator of this checkout into the cluster and waits until it is ready. Safe to repeat: pods are replaced
-# only when their image is another one (the tag :dev stays the same, so Kubernetes alone would not see it).
+# deploy.sh [OVERLAY]: puts the operator of this checkout into the cluster, as manifests/overlays/OVERLAY (dev) has it,
+# and waits until it is ready. Safe to repeat: pods are replaced only when their image is another one (its tag stays the
+# same, so Kubernetes alone would not see it).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . hack/lib.sh
 
+overlay="manifests/overlays/${1:-dev}"
 system=device-plugin-system
 agents=device-plugin-agents
 
 image_id() { docker image inspect --format '{{.Id}}' "$1"; }
 
-kubectl apply --kustomize manifests/overlays/dev >/dev/null ||
-  fail "manifests/overlays/dev could not be applied: kubectl's answer stands above"
+kubectl apply --kustomize "$overlay" >/dev/null ||
+  fail "$overlay could not be applied: kubectl's answer stands above"
 kubectl wait --for=condition=Established --timeout=60s \
   crd/devicepluginconfigs.deviceplugins.dev crd/nodedeviceplugins.deviceplugins.dev >/dev/null ||
   fail "the API server did not take the CRDs within 60 s: kubectl describe crd devicepluginconfigs.deviceplugins.dev"
@@ -21,7 +23,7 @@ settings="$(kubectl -n "$system" get configmap device-plugin-settings -o jsonpat
 kubectl -n "$system" patch deployment device-plugin-operator --type merge --patch \
   "{\"spec\":{\"template\":{\"metadata\":{\"annotations\":{\"deviceplugins.dev/image-id\":\"$(image_id deviceplugins.dev/operator:dev)\",\"deviceplugins.dev/settings\":\"$settings\"}}}}}" >/dev/null
 
-agent_id="$(image_id deviceplugins.dev/agent:dev)"
+agent_id="$(image_id "$(kubectl -n "$system" get configmap device-plugin-settings -o jsonpath='{.data.agentImage}')")"
 seen="$(kubectl get namespace "$agents" -o jsonpath='{.metadata.annotations.deviceplugins\.dev/agent-image-id}')"
 if [ "$seen" != "$agent_id" ]; then
   kubectl -n "$agents" delete pods --all --wait=false >/dev/null

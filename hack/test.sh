@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Runs the rungs it is given (unit, contract, apiserver, e2e, e2e_vm), each after its own set-up, and ends with one count.
+# Runs the rungs it is given (all when none), each after its own set-up, and ends with one count.
 # A rung that fails, or whose set-up fails, does not keep the later ones from running.
 # shellcheck disable=SC2317 # the rungs are called by name, through step
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 . hack/lib.sh
 
-[ $# -gt 0 ] || set -- unit contract apiserver e2e e2e_vm
+[ $# -gt 0 ] || set -- unit contract apiserver e2e e2e_hardware e2e_vm
 reports="$PWD/build/reports"
 mkdir -p "$reports"
 
@@ -37,6 +37,21 @@ rung_e2e() {
     step "operator" hack/deploy.sh &&
     # -s: the tests print the times they saw.
     run_pytest e2e -v -s
+}
+
+rung_e2e_hardware() {
+  step "cluster" hack/cluster.sh up &&
+    step "images" hack/images.sh &&
+    step "build" hack/build.sh &&
+    step "build: agents that look at recorded machines" quietly agent-recorded recorded_agent &&
+    step "load" hack/load.sh deviceplugins.dev/operator:dev deviceplugins.dev/agent:recorded busybox:1.37 &&
+    step "operator" hack/deploy.sh recorded &&
+    run_pytest e2e_hardware -v
+}
+
+recorded_agent() {
+  choose_builder
+  docker build --tag deviceplugins.dev/agent:recorded tests/e2e_hardware
 }
 
 rung_e2e_vm() {
