@@ -69,6 +69,7 @@ def node_object(content: bytes | Raw) -> NodeObject:
     except msgspec.ValidationError:
         status, readable = _NodeStatus(), False
     troubles, more = _troubles(status.resources)
+    agrees = _verdict(status.conditions, conditions.KUBELET_AGREES)
     return NodeObject(
         name=raw.metadata.name,
         uid=raw.metadata.uid,
@@ -83,6 +84,7 @@ def node_object(content: bytes | Raw) -> NodeObject:
         observed_revision=status.observed_revision,
         registered=_verdict(status.conditions, conditions.REGISTERED),
         accepted=_verdict(status.conditions, conditions.CONFIG_ACCEPTED),
+        disagrees=agrees if agrees is not None and not agrees.holds else None,
         counts=status.counts,
         offers=tuple(_offer(resource) for resource in status.resources),
         troubles=troubles,

@@ -69,6 +69,8 @@ class NodeObject(Struct, frozen=True, kw_only=True):
     observed_revision: str
     registered: Verdict | None
     accepted: Verdict | None
+    disagrees: Verdict | None
+    """Where the kubelet has something else than the agent offers."""
     counts: DeviceCounts
     offers: tuple[Offer, ...]
     troubles: tuple[Trouble, ...]

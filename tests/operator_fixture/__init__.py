@@ -82,6 +82,7 @@ def node(name: str, **members: Any) -> NodeObject:
         "observed_revision": REVISION,
         "registered": Verdict(True, "", timestamp(NOW - 500)),
         "accepted": Verdict(True, "", timestamp(NOW - 500)),
+        "disagrees": None,
         "counts": told,
         "offers": (Offer(RESOURCE, told),),
         "troubles": (),

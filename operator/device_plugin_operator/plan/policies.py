@@ -24,6 +24,8 @@ class View:
     refusal: str
     rejected: Sequence[tuple[str, str]]
     """Node and message of agents that reject their configuration."""
+    disagreeing: Sequence[tuple[str, str]]
+    """Node and message where the kubelet has something else than the agent offers."""
     down: Sequence[tuple[str, str]]
     """Node and reason of agents that do not work."""
     never_created: bool
@@ -66,6 +68,11 @@ def _many(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
+def _others(nodes: Sequence[object]) -> str:
+    """How many there are besides the first, which is named."""
+    return f" (and {_many(len(nodes) - 1, 'other node')})" if len(nodes) > 1 else ""
+
+
 def invalid_spec(view: View) -> Verdict | None:
     """Nothing can be made of the spec."""
     if not view.invalid:
@@ -83,8 +90,9 @@ def config_rejected(view: View) -> Verdict | None:
     if not view.rejected:
         return None
     node, message = view.rejected[0]
-    others = f" (and {_many(len(view.rejected) - 1, 'other node')})" if len(view.rejected) > 1 else ""
-    return Verdict(reason="ConfigRejected", message=f"{node}{others}: {message}", degraded=True, stalled=True)
+    return Verdict(
+        reason="ConfigRejected", message=f"{node}{_others(view.rejected)}: {message}", degraded=True, stalled=True
+    )
 
 
 def rollout_paused(view: View) -> Verdict | None:
@@ -99,10 +107,10 @@ def rollout_paused(view: View) -> Verdict | None:
             degraded=True,
         )
     worst = view.regressions[0]
-    others = f" (and {_many(len(view.regressions) - 1, 'other node')})" if len(view.regressions) > 1 else ""
     return Verdict(
         reason="RolloutPaused",
-        message=f"{worst.node}{others} got worse by the new configuration: {worst.reason}: {worst.message}. "
+        message=f"{worst.node}{_others(view.regressions)} got worse by the new configuration: {worst.reason}: "
+        f"{worst.message}. "
         f"{progress}. Correct spec.resources, apply the former ones to go back, or set spec.rollout.onRegression to "
         "Continue",
         degraded=True,
@@ -150,6 +158,19 @@ def starting(view: View) -> Verdict | None:
     else:
         return None
     return Verdict(reason="Starting", message=message, progressing=True, degraded=None)
+
+
+def kubelet_disagrees(view: View) -> Verdict | None:
+    """What is offered is not what pods can get."""
+    if not view.disagreeing:
+        return None
+    node, message = view.disagreeing[0]
+    return Verdict(
+        reason="KubeletDisagrees",
+        message=f"{node}{_others(view.disagreeing)}: {message}. The kubelet's log there may say why; "
+        "an agent whose pod is deleted registers anew",
+        degraded=True,
+    )
 
 
 def some_unhealthy(view: View) -> Verdict | None:
@@ -203,6 +224,7 @@ CHAIN: tuple[Policy, ...] = (
     agents_unavailable,
     rollout_in_progress,
     starting,
+    kubelet_disagrees,
     some_unhealthy,
     no_matching_nodes,
     no_devices_found,

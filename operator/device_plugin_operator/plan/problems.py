@@ -15,6 +15,7 @@ MAX_BYTES = 24 * 1024
 _MAX_MESSAGE, _MAX_REASON = 256, 64
 
 REJECTED = "ConfigRejected"
+DISAGREES = "KubeletDisagrees"
 UNHEALTHY, UNKNOWN = "Unhealthy", "Unknown"
 
 _Ranked = tuple[int, str, str, str, Problem]
@@ -35,6 +36,9 @@ def problems(
             found.append(_ranked(1, node, UNKNOWN, agent.reason, agent.message, timestamp(agent.since)))
         if told is None or agent.silent:
             continue  # of a silent agent's devices all are unknown, for the one reason above
+        if told.disagrees is not None:
+            since = told.disagrees.since or timestamp(now)
+            found.append(_ranked(2, node, UNHEALTHY, DISAGREES, told.disagrees.message, since))
         more = more or told.more_troubles
         found += [_of_device(node, trouble, now) for trouble in told.troubles]
     found.sort(key=lambda ranked: ranked[:4])
@@ -57,7 +61,7 @@ def _of_device(node: str, trouble: Trouble, now: float) -> _Ranked:
     since = trouble.since or timestamp(now)
     state = UNHEALTHY if known else UNKNOWN
     return _ranked(
-        2 if known else 3, node, state, trouble.reason, trouble.message, since, trouble.resource, trouble.device
+        3 if known else 4, node, state, trouble.reason, trouble.message, since, trouble.resource, trouble.device
     )
 
 

@@ -81,6 +81,11 @@ def status(snapshot: Snapshot, namespace: str, removed: frozenset[str] = frozens
             for node, found in known.items()
             if found.accepted is not None and not found.accepted.holds and not found_agents[node].silent
         ],
+        disagreeing=[
+            (node, found.disagrees.message)
+            for node, found in known.items()
+            if found.disagrees is not None and not found_agents[node].silent
+        ],
         down=[(node, agent.reason) for node, agent in found_agents.items() if agent.reason],
         never_created=_long_short(snapshot),
         nodes=summed.nodes,

@@ -96,3 +96,13 @@ def test_a_container_that_does_not_come_up_says_why() -> None:
     status = {"containerStatuses": [{"state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off"}}}]}
     found = decode_fleet.agent_pod(encoded({"nodeName": "a"}, status))
     assert (found.bound, found.ready, found.reason, found.message) == (True, False, "CrashLoopBackOff", "back-off")
+
+
+def test_a_kubelet_that_has_something_else_is_noticed_and_one_that_agrees_takes_no_room() -> None:
+    def told(status: str) -> Json:
+        return {"conditions": [{"type": "KubeletAgrees", "status": status, "reason": "r", "message": "misses video3"}]}
+
+    found = decode_fleet.node_object(encoded(node_spec(), told("False"))).disagrees
+    assert found is not None
+    assert found.message == "misses video3"
+    assert decode_fleet.node_object(encoded(node_spec(), told("True"))).disagrees is None

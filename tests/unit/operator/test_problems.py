@@ -26,12 +26,14 @@ def test_the_worst_comes_first() -> None:
     found, more = listed(
         node("a", troubles=(trouble("d1", state="Unknown"), trouble("d0"))),
         node("b"),
+        node("d", disagrees=Verdict(False, "the kubelet has 1 of 2", timestamp(NOW))),
         node("c", accepted=Verdict(False, "no", timestamp(NOW))),
         crashed="b",
     )
     assert [(problem.node, problem.device, problem.reason) for problem in found] == [
         ("c", "", "ConfigRejected"),
         ("b", "", "CrashLoopBackOff"),
+        ("d", "", "KubeletDisagrees"),
         ("a", "d0", "DeviceMissing"),
         ("a", "d1", "DeviceMissing"),
     ]

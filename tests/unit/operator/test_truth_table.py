@@ -13,6 +13,7 @@ from device_plugin_operator.plan import policies, status
 from operator_fixture import NOW, RESOURCE, config, counts, daemons, node, pod, snapshot, spec, trouble
 
 REJECTION = Verdict(False, "example.com/camera: no such source; the last accepted configuration goes on", timestamp(0))
+DISAGREEMENT = Verdict(False, "example.com/camera: the kubelet has 1 of 2, misses video3", timestamp(0))
 BROKEN = {"devices": counts(1, 1), "troubles": (trouble("video3"),)}
 LONG_AGO = NOW - 31
 
@@ -84,6 +85,12 @@ ROWS: list[tuple[str, Snapshot, str, str]] = [
         "FTF-",
     ),
     ("an agent is away for a moment", snapshot(node("a"), node("b"), pods=[pod("b")]), "Starting", "FTF-"),
+    (
+        "the kubelet has something else",
+        snapshot(node("a", disagrees=DISAGREEMENT), node("b")),
+        "KubeletDisagrees",
+        "FFT-",
+    ),
     ("a device is broken", snapshot(node("a", **BROKEN), node("b")), "SomeUnhealthy", "TFT-"),
     ("a device's state is unknown", snapshot(node("a", devices=counts(1, 0, 1))), "SomeUnhealthy", "TFT-"),
     ("nodes are selected and have nothing", snapshot(node("a", devices=counts())), "NoDevicesFound", "TFF-"),
