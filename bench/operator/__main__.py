@@ -27,6 +27,7 @@ from bench.operator.agent import Agent
 from bench.operator.api import MERGE, Api
 from bench.operator.cluster import LABELS, Cluster
 from bench.operator.config import Config, Told
+from bench.operator.counters import Counters, moved
 from bench.operator.delays import Change, Seen, delays
 from bench.operator.span import Span
 from bench.operator.subject import Operator
@@ -112,6 +113,9 @@ class Bench:
             row("apply → all NodeDevicePlugins made", _since(applied))
             await self._reported("")
             row("apply → all agents reported", _since(applied))
+            while not self.cluster.all_ready:
+                await asyncio.sleep(0.02)
+            row("apply → all pods ready (by this program)", _since(applied))
             ready = await self.config.until(self._all_ready(generation=1))
             row("apply → Ready", f"{ready.at - applied:.1f} s")
 
@@ -191,6 +195,7 @@ class Bench:
         row("restart: process start → first correct status", f"{told.at - started:.2f} s")
         row("restart: statuses before that", str(self.config.history[since:].index(told)))
         row("restart: CPU until then", f"{self.operator.usage.cpu:.2f} s")
+        row("restart: requests until then", _requests(await self.operator.counters()))
         await self._settled()
 
     async def _reported(self, other_than: str) -> None:
@@ -213,6 +218,11 @@ class Bench:
 
 class _Done(Exception):
     """All is measured."""
+
+
+def _requests(counters: Counters) -> str:
+    counted = moved({}, counters, "rest_client_requests_total", ("method",))
+    return ", ".join(f"{count:.0f} {method}" for method, count in counted.items())
 
 
 def _resources(*, period: int) -> list[dict[str, Any]]:

@@ -30,7 +30,12 @@ class Cluster:
         self._daemonset = paths.daemonset(AGENTS, daemonset)
         self._slots = asyncio.Semaphore(_PARALLEL)
         self._live: Json = {}
-        self._bound = self._ready = 0
+        self._bound = self._ready = self._told_ready = 0
+
+    @property
+    def all_ready(self) -> bool:
+        """Whether all pods are, and the DaemonSet's status says so."""
+        return self._told_ready == len(self._agents)
 
     async def make_nodes(self) -> None:
         """As a kubelet would register them."""
@@ -64,7 +69,7 @@ class Cluster:
             tasks.create_task(self._get_ready(agent, pod))
 
         await self._each(start)
-        tasks.create_task(_after(telling, lambda: self._ready == len(self._agents)))
+        tasks.create_task(self._end(telling))
 
     async def _make_pod(self, node: str) -> Json:
         template = self._live["spec"]["template"]
@@ -136,7 +141,13 @@ class Cluster:
                 path = f"{self._daemonset}/status"
                 await self._api.request("PATCH", path, body={"status": status}, content_type=MERGE)
                 told = status
+                self._told_ready = status["numberReady"]
             await asyncio.sleep(_TELL)
+
+    async def _end(self, telling: asyncio.Task[None]) -> None:
+        while not self.all_ready:
+            await asyncio.sleep(_TELL)
+        telling.cancel()
 
     async def _each(self, work: Callable[[Agent], Awaitable[None]]) -> None:
         async def one(agent: Agent) -> None:
@@ -146,11 +157,3 @@ class Cluster:
         async with asyncio.TaskGroup() as group:
             for agent in self._agents:
                 group.create_task(one(agent))
-
-
-async def _after(task: asyncio.Task[None], done: Callable[[], bool]) -> None:
-    """End it a while after that is so."""
-    while not done():
-        await asyncio.sleep(_TELL)
-    await asyncio.sleep(2 * _TELL)
-    task.cancel()

@@ -59,7 +59,11 @@ class Observer:
 
     async def observe(self, name: str) -> Snapshot | None:
         """The config as it is now; None when it is gone. Raises RequestFailed."""
-        content = await self._get(paths.config(name))
+        # Both at once: under load an answer may take a while, and each look waits for it.
+        content, live = await asyncio.gather(
+            self._get(paths.config(name)),
+            self._get(paths.daemonset(self._settings.agents_namespace, names.daemonset_name(name))),
+        )
         if content is None:
             return None
         config = decode.config(content)
@@ -69,7 +73,7 @@ class Observer:
         now = self._clock.now()
         if config.terminating:
             return Snapshot(now=now, config=config, fleet_complete=self._fleet.complete, daemons=None)
-        daemons = await self._daemons(config, memory)
+        daemons = await self._daemons(config, memory, None if live is None else msgspec.json.decode(live, type=Json))
         if not self._fleet.complete:
             return Snapshot(now=now, config=config, fleet_complete=False, daemons=daemons)
         return await self._fleet_of(config, memory, daemons, now)
@@ -118,13 +122,10 @@ class Observer:
                 memory.checked.pop(node, None)
         return memory.roster
 
-    async def _daemons(self, config: Config, memory: _Memory) -> Daemons | None:
+    async def _daemons(self, config: Config, memory: _Memory, live: Json | None) -> Daemons | None:
         if config.spec is None:
             return None
         wanted = daemonset.wanted(config, config.spec, self._settings)
-        namespace = self._settings.agents_namespace
-        content = await self._get(paths.daemonset(namespace, names.daemonset_name(config.name)))
-        live = None if content is None else msgspec.json.decode(content, type=Json)
         digest = daemonset.digest(wanted)
         if memory.expected is None or memory.expected[0] != digest:
             try:
