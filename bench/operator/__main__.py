@@ -128,13 +128,13 @@ class Bench:
 
     async def _singly(self) -> None:
         """One change after the other, each when all is at rest."""
-        taken: list[float] = []
+        taken = _Taken()
         for agent in random.sample(self.agents, min(_SINGLE, len(self.agents))):
             for move in (agent.pull, agent.plug):
-                taken += await self._changes([partial(move, 0)], 0.0)
+                await self._changes([partial(move, 0)], 0.0, taken)
                 # Longer than agents and operator keep two writes apart.
                 await asyncio.sleep(1.0 + random.random())
-        row(f"change → config's status, at rest, {len(taken)} changes: p50 / p99 / worst", _spread(taken))
+        taken.print("at rest")
 
     async def _steadily(self, rate: int, seconds: float, first: int) -> None:
         """Devices, from the `first` on, go on one node after the other, and then come back."""
@@ -142,14 +142,14 @@ class Bench:
         agents = random.sample(self.agents, len(self.agents))
         chosen = [(agents[number % len(agents)], first + number // len(agents)) for number in range(count)]
         what = f"{rate} changes/s"
-        taken: list[float] = []
+        taken = _Taken()
         async with self.span(what):
-            taken += await self._changes([partial(agent.pull, device) for agent, device in chosen], 1 / rate)
-            taken += await self._changes([partial(agent.plug, device) for agent, device in chosen], 1 / rate)
-        row(f"change → config's status, {what}, {len(taken)} changes: p50 / p99 / worst", _spread(taken))
+            await self._changes([partial(agent.pull, device) for agent, device in chosen], 1 / rate, taken)
+            await self._changes([partial(agent.plug, device) for agent, device in chosen], 1 / rate, taken)
+        taken.print(what)
 
-    async def _changes(self, moves: Sequence[Callable[[], None]], apart: float) -> list[float]:
-        """The delays of changes that all go in one direction; returns when the status includes the last."""
+    async def _changes(self, moves: Sequence[Callable[[], None]], apart: float, taken: "_Taken") -> None:
+        """Changes that all go in one direction; returns when the status includes the last."""
         since = len(self.config.history)
         base = self.config.history[-1].status.devices.unhealthy
 
@@ -167,7 +167,9 @@ class Bench:
                 changes += agent.changes
                 agent.changes = []
             await asyncio.sleep(0.01)
-        return delays(changes, [Seen(included=included(told), at=told.at) for told in self.config.history[since:]])
+        seen = [Seen(included=included(told), at=told.at) for told in self.config.history[since:]]
+        taken.told += delays(changes, seen)
+        taken.stored += [change.stored - change.at for change in changes]
 
     async def _rollout(self) -> None:
         """Another content of `resources`, by the default of a tenth of the nodes at a time."""
@@ -214,6 +216,20 @@ class Bench:
             return told.ready and current and told.status.nodes.updated == len(self.agents)
 
         return so
+
+
+class _Taken:
+    """How long changes took, in seconds."""
+
+    def __init__(self) -> None:
+        self.stored: list[float] = []
+        self.told: list[float] = []
+
+    def print(self, what: str) -> None:
+        """In the order in which it happens."""
+        count = f"{what}, {len(self.told)} changes: p50 / p99 / worst"
+        row(f"change → stored by the API server, {count}", _spread(self.stored))
+        row(f"change → config's status, {count}", _spread(self.told))
 
 
 class _Done(Exception):

@@ -187,5 +187,5 @@ class Agent:
 
     def _stored(self, version: int) -> None:
         self.reported = self._building
-        self.changes += [Change(version=version, at=at) for at in self._on_its_way]
+        self.changes += [Change(version=version, at=at, stored=time.monotonic()) for at in self._on_its_way]
         self._on_its_way = []

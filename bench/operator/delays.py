@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """A device went or came back: when, and the resourceVersion of the write that says so."""
+    """A device went or came back: when, when the API server had it, and the resourceVersion of that."""
 
     version: int
     at: float
+    stored: float
 
 
 @dataclass(frozen=True, kw_only=True)

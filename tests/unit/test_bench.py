@@ -4,14 +4,18 @@ from bench.operator.counters import moved, parse
 from bench.operator.delays import Change, Seen, delays
 
 
+def change(version: int, at: float) -> Change:
+    return Change(version=version, at=at, stored=at)
+
+
 def test_a_status_includes_changes_in_the_order_of_their_versions() -> None:
-    changes = [Change(version=12, at=1.0), Change(version=11, at=2.0), Change(version=13, at=3.0)]
+    changes = [change(12, at=1.0), change(11, at=2.0), change(13, at=3.0)]
     seen = [Seen(included=0, at=2.5), Seen(included=1, at=4.0), Seen(included=3, at=6.0)]
     assert delays(changes, seen) == [2.0, 3.0, 5.0]
 
 
 def test_a_change_that_was_never_told_has_no_delay() -> None:
-    assert delays([Change(version=1, at=0.0), Change(version=2, at=0.0)], [Seen(included=1, at=1.0)]) == [1.0]
+    assert delays([change(1, at=0.0), change(2, at=0.0)], [Seen(included=1, at=1.0)]) == [1.0]
 
 
 PAGE = """# HELP requests_total Requests.
