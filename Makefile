@@ -42,11 +42,19 @@ test-hardware: ## recorded machines in the place of the kind cluster's nodes
 test-vm: ## real drivers: a virtual machine as a fourth node of the kind cluster
 	@hack/test.sh e2e_vm
 
+.PHONY: bench-agent
+bench-agent: venv ## figures of one agent: speed, memory, CPU at rest; needs root
+	@$(BIN)/python -m bench.agent
+
+.PHONY: bench-operator
+bench-operator: venv ## figures of the operator with NODES=1000 simulated agents on a real API server
+	@KUBEBUILDER_ASSETS="$$(hack/assets.sh | tail -n 1)" PYTHONPATH=tests $(BIN)/python -m bench.operator --nodes $(or $(NODES),1000)
+
 .PHONY: lint
 lint: venv ## ruff, mypy --strict, the laws of the layers, generated files
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/mypy api agent operator tests hack $(wildcard bench/*.py)
+	@$(BIN)/mypy api agent operator tests hack bench
 	@$(BIN)/lint-imports
 	@hack/drift.sh
 

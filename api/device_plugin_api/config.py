@@ -148,6 +148,16 @@ class DeviceCounts(Struct, rename="camel", frozen=True, kw_only=True):
             allocated=self.allocated + other.allocated,
         )
 
+    def __sub__(self, other: "DeviceCounts") -> "DeviceCounts":
+        return DeviceCounts(
+            total=self.total - other.total,
+            healthy=self.healthy - other.healthy,
+            unhealthy=self.unhealthy - other.unhealthy,
+            unknown=self.unknown - other.unknown,
+            cordoned=self.cordoned - other.cordoned,
+            allocated=self.allocated - other.allocated,
+        )
+
 
 class SlotCounts(Struct, rename="camel", frozen=True, kw_only=True):
     """What the kubelet counts, counted: a device once, or as often as it is shared."""
@@ -157,6 +167,9 @@ class SlotCounts(Struct, rename="camel", frozen=True, kw_only=True):
 
     def __add__(self, other: "SlotCounts") -> "SlotCounts":
         return SlotCounts(total=self.total + other.total, used=self.used + other.used)
+
+    def __sub__(self, other: "SlotCounts") -> "SlotCounts":
+        return SlotCounts(total=self.total - other.total, used=self.used - other.used)
 
 
 class ResourceSummary(Struct, rename="camel", frozen=True, kw_only=True):

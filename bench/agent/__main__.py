@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench.agent import calls, process, subject
+from bench import process
+from bench.agent import calls, subject
 from bench.agent.kubelet import Kubelet
+from bench.figures import ms, percentile, row
 
 _ROUNDS = 20
 
@@ -33,7 +35,7 @@ async def _agent(idle: float, many: int) -> None:
     with _node() as kubelet:
         async with kubelet.running(), subject.running(kubelet, subject.PATHS) as agent:
             await kubelet.until(1)
-            _row("process start → registered", _ms(kubelet.registered_at[0] - agent.started))
+            row("process start → registered", ms(kubelet.registered_at[0] - agent.started))
             await _plugging(kubelet, agent)
             agent.plug("bench0")
             await kubelet.until(len(kubelet.lists) + 1)
@@ -44,15 +46,15 @@ async def _agent(idle: float, many: int) -> None:
         with _node() as kubelet:
             async with kubelet.running(), subject.running(kubelet, subject.simulated(count)) as agent:
                 at, response = await kubelet.until(1)
-                _row(f"{count} devices: process start → first list", _ms(at - agent.started))
-                _row(f"{count} devices: size of the list", f"{response.ByteSize() / 1024:.0f} KiB")
+                row(f"{count} devices: process start → first list", ms(at - agent.started))
+                row(f"{count} devices: size of the list", f"{response.ByteSize() / 1024:.0f} KiB")
                 if count == 10_000:
                     await _resting(f"idle, {count} devices", agent.pid, idle)
 
 
 async def _other(socket: str, pid: int | None, idle: float) -> None:
     response = await calls.first_list(socket)
-    _row("devices", str(len(response.devices)))
+    row("devices", str(len(response.devices)))
     if pid is not None:
         await _resting("idle", pid, idle)
     await _allocate(socket, next(each.ID for each in response.devices if each.health == "Healthy"), 10_000, pid)
@@ -69,8 +71,8 @@ async def _plugging(kubelet: Kubelet, agent: subject.Subject) -> None:
             seconds.append(at - done)
             # The agent keeps lists apart; a second event within that would measure this pause.
             await asyncio.sleep(0.25)
-    _row("device plugged → list, median / worst", _middle(plugged))
-    _row("device pulled → list, median / worst", _middle(pulled))
+    row("device plugged → list, median / worst", _middle(plugged))
+    row("device pulled → list, median / worst", _middle(pulled))
 
 
 async def _restarts() -> None:
@@ -81,15 +83,15 @@ async def _restarts() -> None:
                 async with kubelet.running() as there:
                     await kubelet.until(life + 1)
                     seconds.append(kubelet.registered_at[-1] - there)
-    _row("kubelet.sock back → Register, median / worst", _middle(seconds[1:]))
+    row("kubelet.sock back → Register, median / worst", _middle(seconds[1:]))
 
 
 async def _allocate(socket: str, device: str, many: int, pid: int | None) -> None:
     took, rate = await calls.allocate(socket, device, 10_000, 1)
-    _row("Allocate, 1 connection: p50 / p99", _percentiles(took))
+    row("Allocate, 1 connection: p50 / p99", _percentiles(took))
     took, rate = await calls.allocate(socket, device, many, 4)
-    _row(f"Allocate, 4 connections, {many} calls: p50 / p99", _percentiles(took))
-    _row("Allocate, 4 connections", f"{rate:.0f} calls/s")
+    row(f"Allocate, 4 connections, {many} calls: p50 / p99", _percentiles(took))
+    row("Allocate, 4 connections", f"{rate:.0f} calls/s")
     if pid is not None:
         _memory("after them", process.usage(pid))
 
@@ -99,13 +101,13 @@ async def _resting(what: str, pid: int, seconds: float) -> None:
     await asyncio.sleep(seconds)
     after, elapsed = process.usage(pid), time.monotonic() - started
     _memory(what, after)
-    _row(f"{what}: CPU over {elapsed:.0f} s", f"{100 * (after.cpu - before.cpu) / elapsed:.2f} %")
-    _row(f"{what}: wake-ups", f"{(after.wakeups - before.wakeups) / elapsed:.1f} /s")
+    row(f"{what}: CPU over {elapsed:.0f} s", f"{100 * (after.cpu - before.cpu) / elapsed:.2f} %")
+    row(f"{what}: wake-ups", f"{(after.wakeups - before.wakeups) / elapsed:.1f} /s")
 
 
 def _memory(what: str, used: process.Usage) -> None:
-    _row(f"{what}: memory, RSS / anonymous", f"{used.rss:.1f} / {used.anonymous:.1f} MB")
-    _row(f"{what}: threads, file descriptors", f"{used.threads}, {used.descriptors}")
+    row(f"{what}: memory, RSS / anonymous", f"{used.rss:.1f} / {used.anonymous:.1f} MB")
+    row(f"{what}: threads, file descriptors", f"{used.threads}, {used.descriptors}")
 
 
 @contextmanager
@@ -115,19 +117,11 @@ def _node() -> Iterator[Kubelet]:
 
 
 def _middle(seconds: list[float]) -> str:
-    return f"{_ms(statistics.median(seconds))} / {_ms(max(seconds))}"
+    return f"{ms(statistics.median(seconds))} / {ms(max(seconds))}"
 
 
 def _percentiles(seconds: list[float]) -> str:
-    return " / ".join(f"{1000 * calls.percentile(seconds, percent):.2f} ms" for percent in (50, 99))
-
-
-def _ms(seconds: float) -> str:
-    return f"{1000 * seconds:.0f} ms"
-
-
-def _row(what: str, figure: str) -> None:
-    print(f"| {what} | {figure} |", flush=True)
+    return " / ".join(f"{1000 * percentile(seconds, percent):.2f} ms" for percent in (50, 99))
 
 
 if __name__ == "__main__":

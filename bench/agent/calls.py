@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
 
 import grpc.aio
 
@@ -41,8 +40,3 @@ async def allocate(socket: str, device: str, calls: int, connections: int) -> tu
     each = await asyncio.gather(*(caller(calls // connections) for _ in range(connections)))
     elapsed = time.perf_counter() - started
     return sorted(second for took in each for second in took), calls / elapsed
-
-
-def percentile(values: Sequence[float], percent: float) -> float:
-    """Of sorted values, by the nearest rank."""
-    return values[min(len(values) - 1, int(len(values) * percent / 100))]

@@ -10,9 +10,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench.agent import calls, process, subject
+from bench import process
+from bench.agent import calls, subject
 from bench.agent.kubelet import Kubelet
-from bench.agent.process import Usage
+from bench.process import Usage
 
 _ROTATION = 20
 """Devices that take turns."""

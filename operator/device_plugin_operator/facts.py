@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from device_plugin_api.config import ConfigSpec, ConfigStatus, DeviceCounts, SlotCounts
+from device_plugin_api.config import ConfigSpec, ConfigStatus, DeviceCounts, ResourceSummary, SlotCounts
 from device_plugin_api.node import CordonedDevice
 
 
@@ -155,6 +155,22 @@ class Daemons:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Calm:
+    """Nodes of which nothing has to be done or watched, added up: a look costs what changed, not what there is."""
+
+    nodes: int = 0
+    devices: DeviceCounts = field(default_factory=DeviceCounts)
+    resources: tuple[ResourceSummary, ...] = ()
+    worst: tuple[NodeObject, ...] = ()
+    """Of those with devices that do not work the first, worst first: enough to fill a status."""
+    more_troubles: bool = False
+    """Whether one of them has more than it lists."""
+
+
+NONE_CALM = Calm()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Snapshot:
     """All that matters about one config at one moment."""
 
@@ -175,3 +191,5 @@ class Snapshot:
     """The nodes that were looked at; None for one that is gone."""
     unseen: int = 0
     """Nodes that are still to be looked at: there were too many for one time."""
+    calm: Calm = NONE_CALM
+    """All further nodes of the config; they are neither in `nodes` nor in `pods`."""

@@ -1,7 +1,7 @@
 """All NodeDevicePlugins and agent pods, by config. Kopf cannot say when its first list is complete; this can."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence, Set
 from typing import Generic, TypeVar
 
 from device_plugin_operator import decode_fleet, paths
@@ -11,38 +11,49 @@ from device_plugin_operator.plan import daemonset
 from device_plugin_operator.reflector import Reflector
 from device_plugin_operator.settings import Settings
 
-T = TypeVar("T", NodeObject, AgentPod)
+T = TypeVar("T", bound=NodeObject | AgentPod)
 
 Changed = Callable[[str], None]
 """Called with the name of a config of which something has changed."""
 
 
 class Store(Generic[T]):
-    """Objects of one kind by config and name."""
+    """Objects of one kind by config and node."""
 
     def __init__(self, changed: Changed) -> None:
         self.complete = False
         self._changed = changed
         self._by_name: dict[str, T] = {}
-        self._by_config: dict[str, dict[str, T]] = {}
+        self._by_node: dict[str, dict[str, tuple[T, ...]]] = {}
+        self._touched: dict[str, set[str]] = {}
 
-    def of(self, config: str) -> Mapping[str, T]:
-        """The objects of that config, by name."""
-        return self._by_config.get(config, {})
+    def nodes(self, config: str) -> Set[str]:
+        """The nodes that have any of that config."""
+        return self._by_node.get(config, {}).keys()
+
+    def on(self, config: str, node: str) -> tuple[T, ...]:
+        """What that node has of that config, sorted by name."""
+        return self._by_node.get(config, {}).get(node, ())
+
+    def touched(self, config: str) -> Set[str]:
+        """The nodes on which something of that config has changed since it was last asked."""
+        return self._touched.pop(config, set())
 
     def __len__(self) -> int:
         return len(self._by_name)
 
     def replace(self, items: list[T]) -> None:
         """These are all there are."""
-        before, self._by_name = self._by_name, {item.name: item for item in items}
-        self._by_config = {}
-        for item in items:
-            self._by_config.setdefault(item.config, {})[item.name] = item
         first, self.complete = not self.complete, True
-        touched = {item.config for item in items if first or before.get(item.name) != item}
-        touched |= {item.config for name, item in before.items() if name not in self._by_name}
-        for config in sorted(touched):
+        there = {item.name for item in items}
+        touched = [self._remove(known) for name, known in list(self._by_name.items()) if name not in there]
+        for item in items:
+            known = self._by_name.get(item.name)
+            if known != item:
+                touched += [] if known is None else [self._remove(known)]
+                touched.append(self._insert(item))
+        configs = {item.config for item in items} if first else set()
+        for config in sorted(configs.union(touched)):
             self._changed(config)
 
     def put(self, item: T) -> None:
@@ -50,23 +61,36 @@ class Store(Generic[T]):
         known = self._by_name.get(item.name)
         if known is not None and known.uid == item.uid and known.version >= item.version:
             return
-        if known is not None and known.config != item.config:
-            self.drop(known.name, known.uid)
-        self._by_name[item.name] = item
-        self._by_config.setdefault(item.config, {})[item.name] = item
-        self._changed(item.config)
+        if known is not None and (left := self._remove(known)) != item.config:
+            self._changed(left)
+        self._changed(self._insert(item))
 
     def drop(self, name: str, uid: str) -> None:
         """One is gone; another object that has got its name since stays."""
         known = self._by_name.get(name)
-        if known is None or known.uid != uid:
-            return
-        del self._by_name[name]
-        siblings = self._by_config[known.config]
-        del siblings[name]
-        if not siblings:
-            del self._by_config[known.config]
-        self._changed(known.config)
+        if known is not None and known.uid == uid:
+            self._changed(self._remove(known))
+
+    def _insert(self, item: T) -> str:
+        self._by_name[item.name] = item
+        self._place(item, sorted([*self.on(item.config, item.node), item], key=lambda each: each.name))
+        return item.config
+
+    def _remove(self, item: T) -> str:
+        del self._by_name[item.name]
+        self._place(item, [each for each in self.on(item.config, item.node) if each.name != item.name])
+        return item.config
+
+    def _place(self, item: T, there: Sequence[T]) -> None:
+        """These are on the node of that item."""
+        self._touched.setdefault(item.config, set()).add(item.node)
+        nodes = self._by_node.setdefault(item.config, {})
+        if there:
+            nodes[item.node] = tuple(there)
+        else:
+            nodes.pop(item.node, None)
+        if not nodes:
+            del self._by_node[item.config]
 
 
 class Fleet:
@@ -89,6 +113,14 @@ class Fleet:
     def complete(self) -> bool:
         """Whether both first lists have come to their end."""
         return self.nodes.complete and self.pods.complete
+
+    def touched(self, config: str) -> Set[str]:
+        """The nodes on which an agent or a NodeDevicePlugin of that config has changed since it was last asked."""
+        return self.nodes.touched(config) | self.pods.touched(config)
+
+    def everywhere(self, config: str) -> Set[str]:
+        """The nodes that have an agent or a NodeDevicePlugin of that config."""
+        return self.nodes.nodes(config) | self.pods.nodes(config)
 
     async def run(self) -> None:
         """Until cancelled."""

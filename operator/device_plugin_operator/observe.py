@@ -15,6 +15,7 @@ from device_plugin_operator.fleet import Fleet
 from device_plugin_operator.plan import agents, daemonset, nodes, status
 from device_plugin_operator.plan.changes import AT_ONCE
 from device_plugin_operator.plan.nodes import Checked
+from device_plugin_operator.roster import Roster
 from device_plugin_operator.settings import Settings
 
 Json = dict[str, Any]
@@ -30,6 +31,7 @@ class _Memory:
     uid: str
     unready: dict[str, float] | None = None
     checked: dict[str, Checked] = field(default_factory=dict)
+    roster: Roster | None = None
     expected: tuple[str, Json] | None = None
     """Digest of the wanted DaemonSet, and its spec with the API server's defaults."""
 
@@ -48,6 +50,7 @@ class Observer:
     def forget(self, name: str) -> None:
         """The config is gone."""
         self._memories.pop(name, None)
+        self._fleet.touched(name)
 
     def doubt(self, name: str) -> None:
         """What the API server makes of our DaemonSet is to be asked again."""
@@ -56,7 +59,11 @@ class Observer:
 
     async def observe(self, name: str) -> Snapshot | None:
         """The config as it is now; None when it is gone. Raises RequestFailed."""
-        content = await self._get(paths.config(name))
+        # Both at once: under load an answer may take a while, and each look waits for it.
+        content, live = await asyncio.gather(
+            self._get(paths.config(name)),
+            self._get(paths.daemonset(self._settings.agents_namespace, names.daemonset_name(name))),
+        )
         if content is None:
             return None
         config = decode.config(content)
@@ -66,14 +73,16 @@ class Observer:
         now = self._clock.now()
         if config.terminating:
             return Snapshot(now=now, config=config, fleet_complete=self._fleet.complete, daemons=None)
-        daemons = await self._daemons(config, memory)
+        daemons = await self._daemons(config, memory, None if live is None else msgspec.json.decode(live, type=Json))
         if not self._fleet.complete:
             return Snapshot(now=now, config=config, fleet_complete=False, daemons=daemons)
         return await self._fleet_of(config, memory, daemons, now)
 
     async def _fleet_of(self, config: Config, memory: _Memory, daemons: Daemons | None, now: float) -> Snapshot:
-        objects = tuple(self._fleet.nodes.of(config.name).values())
-        pods = tuple(self._fleet.pods.of(config.name).values())
+        roster = self._roster(config, memory)
+        there = sorted(roster.restless)
+        objects = [found for node in there for found in self._fleet.nodes.on(config.name, node)]
+        pods = tuple(pod for node in there for pod in self._fleet.pods.on(config.name, node))
         own = {found.node: found for found in objects if found.config_uid == config.uid}
         on_node = agents.by_node(pods)
         desired = status.placement(daemons).desired
@@ -82,7 +91,7 @@ class Observer:
             own,
             on_node,
             config.status,
-            short=desired is not None and desired > len(on_node),
+            short=desired is not None and desired > len(on_node) + len(roster),
             now=now,
         )
         machines, unseen = await self._machines(config, memory, own, on_node, now)
@@ -97,15 +106,26 @@ class Observer:
             unready=memory.unready,
             machines=machines,
             unseen=unseen,
+            calm=roster.calm(),
         )
 
-    async def _daemons(self, config: Config, memory: _Memory) -> Daemons | None:
+    def _roster(self, config: Config, memory: _Memory) -> Roster:
+        """With everything that has changed since the last look."""
+        touched = self._fleet.touched(config.name)
+        if memory.roster is None or not memory.roster.fits(config):
+            memory.roster = Roster(config)
+            touched = self._fleet.everywhere(config.name)
+        for node in touched | memory.roster.restless:
+            objects, pods = self._fleet.nodes.on(config.name, node), self._fleet.pods.on(config.name, node)
+            memory.roster.judge(node, objects, pods, memory.checked.get(node))
+            if not objects and not pods:
+                memory.checked.pop(node, None)
+        return memory.roster
+
+    async def _daemons(self, config: Config, memory: _Memory, live: Json | None) -> Daemons | None:
         if config.spec is None:
             return None
         wanted = daemonset.wanted(config, config.spec, self._settings)
-        namespace = self._settings.agents_namespace
-        content = await self._get(paths.daemonset(namespace, names.daemonset_name(config.name)))
-        live = None if content is None else msgspec.json.decode(content, type=Json)
         digest = daemonset.digest(wanted)
         if memory.expected is None or memory.expected[0] != digest:
             try:
@@ -142,10 +162,6 @@ class Observer:
         now: float,
     ) -> tuple[dict[str, Machine | None], int]:
         needed = nodes.purposes(config, own, on_node)
-        for node in memory.checked.keys() - needed.keys():
-            # A pod's check is kept for as long as the pod is: it is not made again when nothing else happens.
-            if node not in on_node:
-                del memory.checked[node]
         wanted = nodes.lookups(needed, own, on_node, memory.checked, now)
         found = await asyncio.gather(*(self._machine(node) for node in wanted[:AT_ONCE]))
         for node, machine in zip(wanted, found, strict=False):

@@ -98,7 +98,8 @@ def next_step(snapshot: Snapshot, spec: ConfigSpec) -> Step:
     """Where the rollout of the resources goes on."""
     found_agents = agents.assess(snapshot.nodes, agents.by_node(snapshot.pods), snapshot.unready, snapshot.now)
     names_ = [resource.name for resource in spec.resources]
-    return rollout.step(snapshot.nodes, found_agents, revision.of(spec.resources), names_, spec.rollout)
+    wanted = revision.of(spec.resources)
+    return rollout.step(snapshot.nodes, found_agents, wanted, names_, spec.rollout, snapshot.calm.nodes)
 
 
 def _update(found: NodeObject, spec: ConfigSpec, wanted: str, machine: Machine | None, step: Step) -> UpdateNode | None:

@@ -6,7 +6,7 @@ import msgspec
 
 from device_plugin_api.config import MAX_PROBLEMS, Problem
 from device_plugin_operator.clock import timestamp
-from device_plugin_operator.facts import NodeObject, Trouble
+from device_plugin_operator.facts import NONE_CALM, Calm, NodeObject, Trouble
 from device_plugin_operator.plan.agents import Agent
 
 MAX_BYTES = 24 * 1024
@@ -22,11 +22,11 @@ _Ranked = tuple[int, str, str, str, Problem]
 
 
 def problems(
-    nodes: Mapping[str, NodeObject], agents: Mapping[str, Agent], now: float
+    nodes: Mapping[str, NodeObject], agents: Mapping[str, Agent], now: float, calm: Calm = NONE_CALM
 ) -> tuple[tuple[Problem, ...], bool]:
     """Sorted and bounded, and whether there are more."""
-    found: list[_Ranked] = []
-    more = False
+    found = [_of_device(told.node, trouble, now) for told in calm.worst for trouble in told.troubles]
+    more = calm.more_troubles
     for node, agent in agents.items():
         told = nodes.get(node)
         if told is not None and told.accepted is not None and not told.accepted.holds:

@@ -52,8 +52,9 @@ def step(
     wanted: str,
     resources: Iterable[str],
     settings: Rollout,
+    calm: int = 0,
 ) -> Step:
-    """The next step to the revision `wanted`, which offers these resources."""
+    """The next step to the revision `wanted`, which offers these resources. So many further nodes are `calm`."""
     names = frozenset(resources)
     there = {node: found for node, found in sorted(nodes.items()) if not found.terminating}
     behind = {node: found for node, found in there.items() if found.revision != wanted}
@@ -80,7 +81,7 @@ def step(
     again = {node: found for node, found in old.items() if found.trial is not None and node not in down}
     under_way = len(tried.keys() - passed) + len(again)
     ready = [node for node in old if node not in down and node not in again and agents[node].ready]
-    fresh = ready[: max(0, limit(settings.max_unavailable, len(there)) - under_way)]
+    fresh = ready[: max(0, limit(settings.max_unavailable, len(there) + calm) - under_way)]
     update |= {node: baseline(old[node]) for node in (*again, *fresh)}
     if not under_way and old.keys() == down:
         # Nothing works there that could get worse; and what works is not risked for them.

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from device_plugin_api.config import ConfigSpec, DeviceCounts, NodeCounts, ResourceSummary, SlotCounts
-from device_plugin_operator.facts import NodeObject
+from device_plugin_operator.facts import NONE_CALM, Calm, NodeObject
 from device_plugin_operator.plan.agents import Agent
 
 _MAX_RESOURCES = 16
@@ -32,13 +32,16 @@ def summarize(
     nodes: Mapping[str, NodeObject],
     agents: Mapping[str, Agent],
     desired: int,
+    calm: Calm = NONE_CALM,
 ) -> Summary:
     """Everything counted once."""
-    devices = DeviceCounts()
+    devices = calm.devices
     totals: dict[str, DeviceCounts] = {resource.name: DeviceCounts() for resource in spec.resources} if spec else {}
     slots: dict[str, SlotCounts] = {}
     offering: dict[str, int] = {}
-    ready = updated = 0
+    for known in calm.resources:
+        totals[known.name], slots[known.name], offering[known.name] = known.devices, known.slots, known.nodes
+    ready = updated = calm.nodes
     for node, found in nodes.items():
         agent = agents[node]
         devices += counts(found.counts, agent)

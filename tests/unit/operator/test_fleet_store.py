@@ -29,7 +29,7 @@ def test_a_second_list_tells_only_of_what_has_changed() -> None:
     told.clear()
     store.replace([node("a", version=2), node("b", config="others")])
     assert told == ["cameras", "gone"]
-    assert store.of("gone") == {}
+    assert not store.nodes("gone")
 
 
 def test_late_news_of_what_we_wrote_ourselves_changes_nothing() -> None:
@@ -40,16 +40,36 @@ def test_late_news_of_what_we_wrote_ourselves_changes_nothing() -> None:
     assert told == []
     store.put(node("a", version=6, revision="new"))
     assert told == ["cameras"]
-    assert store.of("cameras")["cameras.a"].revision == "new"
+    assert [found.revision for found in store.on("cameras", "a")] == ["new"]
 
 
 def test_the_end_of_an_earlier_object_does_not_remove_its_successor() -> None:
     store, _ = filled(node("a"))
     store.put(node("a", uid="successor", version=2))
     store.drop("cameras.a", "ndp-a")
-    assert store.of("cameras")["cameras.a"].uid == "successor"
+    assert [found.uid for found in store.on("cameras", "a")] == ["successor"]
     store.drop("cameras.a", "successor")
-    assert store.of("cameras") == {}
+    assert not store.nodes("cameras")
+
+
+def test_it_tells_once_on_which_nodes_something_has_changed() -> None:
+    store, _ = filled(node("a"), node("b"), node("c", config="others"))
+    assert store.touched("cameras") == {"a", "b"}
+    assert store.touched("cameras") == set()
+    store.put(node("a", version=2))
+    store.drop("cameras.b", "ndp-b")
+    store.put(node("a", version=1))
+    assert store.touched("cameras") == {"a", "b"}
+    store.replace([node("a", version=2), node("d")])
+    assert store.touched("cameras") == {"d"}
+    assert store.touched("others") == {"c"}
+
+
+def test_two_of_one_node_are_told_in_the_order_of_their_names() -> None:
+    store, _ = filled(msgspec.structs.replace(node("a"), name="z", uid="z"), node("a"))
+    assert [found.name for found in store.on("cameras", "a")] == ["cameras.a", "z"]
+    store.drop("cameras.a", "ndp-a")
+    assert [found.name for found in store.on("cameras", "a")] == ["z"]
 
 
 def test_a_node_takes_little_memory() -> None:

@@ -12,6 +12,8 @@ class Usage:
     """Memory in MB of 10^6 bytes as the kernel counts kB, CPU in seconds, the rest counted."""
 
     rss: float
+    peak: float
+    """The most that `rss` ever was."""
     anonymous: float
     cpu: float
     wakeups: int
@@ -30,6 +32,7 @@ def usage(pid: int) -> Usage:
         wakeups += int(lines["voluntary_ctxt_switches"])
     return Usage(
         rss=_megabytes(status["VmRSS"]),
+        peak=_megabytes(status["VmHWM"]),
         anonymous=_megabytes(status["RssAnon"]),
         cpu=(int(fields[11]) + int(fields[12])) / _TICK,
         wakeups=wakeups,
