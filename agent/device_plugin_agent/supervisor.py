@@ -360,7 +360,7 @@ class Supervisor:
                 served.discovery = without_taken(fitting, taken)
                 looked[name] = served
             if not served.draining:
-                taken |= {node: name for device in served.discovery.candidates for node in device.nodes}
+                taken |= {mark: name for device in served.discovery.candidates for mark in device.marks}
         withheld = self._claim()
         held = self._claims.held(self._in_use() if self._use_known else None)
         for name, served in looked.items():
@@ -378,11 +378,11 @@ class Supervisor:
     def _claim(self) -> dict[Named, str]:
         """Claim what is selected and let go of what is no longer here; what must not be offered, and why."""
         wants = [
-            Claim(resource=name, device=found.id, wanted=frozenset(found.nodes))
+            Claim(resource=name, device=found.id, wanted=found.marks)
             for name, served in self._served.items()
             if not served.draining
             for found in served.discovery.candidates
-            if found.nodes
+            if found.marks
         ]
         self._kept = self._in_inventory()
         before = self._claims.contested()

@@ -89,8 +89,9 @@ SIMULATED_FAILURE = (
 
 ONE_SOURCE = (
     rule(
-        "[has(self.paths), has(self.usb), has(self.pci), has(self.simulated)].filter(given, given).size() == 1",
-        "exactly one source must be given: paths, usb, pci or simulated",
+        "[has(self.paths), has(self.usb), has(self.pci), has(self.network), has(self.simulated)]"
+        ".filter(given, given).size() == 1",
+        "exactly one source must be given: paths, usb, pci, network or simulated",
     ),
 )
 
@@ -98,6 +99,9 @@ HEX_ID = _form(hardware.HEX_ID)
 PCI_CLASS = _form(hardware.PCI_CLASS)
 PCI_ADDRESS = _form(hardware.PCI_ADDRESS)
 KERNEL_NAME = _form(hardware.KERNEL_NAME)
+PF_FUNCTIONS = _form(hardware.PF_FUNCTIONS)
+ROOT_FUNCTIONS = _form(hardware.ROOT_FUNCTIONS)
+LINK_TYPE = _form(hardware.LINK_TYPE)
 
 PCI_SOURCE = (
     rule(

@@ -78,7 +78,7 @@ BAD_SOURCES = [
         "a source of two kinds",
         of(source={"paths": {"include": ["/dev/video*"]}, "simulated": {"count": 1}}),
         f"{FIRST}.source",
-        "exactly one source must be given: paths, usb, pci or simulated",
+        "exactly one source must be given: paths, usb, pci, network or simulated",
     ),
     bad("a resource without source", config(resources=[{"name": "a.com/b"}]), f"{FIRST}.source", "Required value"),
     bad("no globs", including(), INCLUDE, "should have at least 1 items"),

@@ -75,7 +75,7 @@ def test_paths_outside_dev_are_refused(glob: str) -> None:
 
 @pytest.mark.parametrize("source", [Source(), Source(paths=PATHS.paths, simulated=SimulatedSource(count=1))])
 def test_exactly_one_source_must_be_given(source: Source) -> None:
-    assert of(source=source) == ["source: exactly one source must be given: paths, usb, pci, simulated"]
+    assert of(source=source) == ["source: exactly one source must be given: paths, usb, pci, network, simulated"]
 
 
 @pytest.mark.parametrize(
