@@ -9,7 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from device_plugin_agent.sources import HostView
-from device_plugin_api.hostpaths import HEARTBEATS
+from device_plugin_api.hostpaths import DEVICE_INFO, HEARTBEATS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +27,7 @@ class Settings:
     net_dir: Path = Path("/host/net")
     state_dir: Path
     cdi_dir: Path = Path("/var/run/cdi")
+    devinfo_dir: Path = Path(DEVICE_INFO)
     heartbeat_dir: Path = Path(HEARTBEATS)
     http_port: int
     allow_block_devices: bool
@@ -79,6 +80,9 @@ def parse(argv: Sequence[str], environ: Mapping[str, str] = os.environ) -> Setti
     parser.add_argument("--state-dir", type=Path, default=Path("/var/lib/deviceplugins.dev"))
     parser.add_argument(
         "--cdi-dir", type=Path, default=Path("/var/run/cdi"), help="where container runtimes look for CDI specs"
+    )
+    parser.add_argument(
+        "--devinfo-dir", type=Path, default=Path(DEVICE_INFO), help="where Multus looks for device information"
     )
     parser.add_argument("--heartbeat-dir", type=Path, default=Path(HEARTBEATS), help="where heartbeat files are seen")
     parser.add_argument("--http-port", type=int, default=8081, help="port of /readyz and /livez; 0 takes any")
