@@ -123,26 +123,26 @@ class NetworkSource(Struct, rename="camel", frozen=True, kw_only=True, omit_defa
     pf_names: Annotated[
         tuple[
             Annotated[
-                str, doc("A network device, and which of its functions.", max_length=64, rules=rules.PF_FUNCTIONS)
+                str, doc("A network device, and which of its functions.", max_length=48, rules=rules.PF_FUNCTIONS)
             ],
             ...,
         ],
         doc(
             "Network devices of physical functions. enp2s0f0#0,2-7 names some of its virtual functions.",
             min_length=1,
-            max_length=32,
+            max_length=16,
             openapi=ATOMIC,
         ),
     ] = ()
     root_devices: Annotated[
         tuple[
-            Annotated[str, doc("A PCI address, and which functions of it.", max_length=64, rules=rules.ROOT_FUNCTIONS)],
+            Annotated[str, doc("A PCI address, and which functions of it.", max_length=48, rules=rules.ROOT_FUNCTIONS)],
             ...,
         ],
         doc(
             "Addresses of physical functions. 0000:3b:00.0#0,2-7 names some of its virtual functions.",
             min_length=1,
-            max_length=32,
+            max_length=16,
             openapi=ATOMIC,
         ),
     ] = ()

@@ -102,6 +102,30 @@ def test_a_port_is_found_on_either_numa_node_by_name_and_by_address(tmp_path: Pa
         assert [each.id for each in devices] == ids(host, root_devices=(port,))
 
 
+def test_a_machine_without_sriov_says_why_there_is_nothing(tmp_path: Path) -> None:
+    discovery = discover(unpacked("virtio", tmp_path), vendors=("8086",), pf_names=("eth0",))
+    assert discovery.candidates == ()
+    assert [(step.step, step.kept) for step in discovery.steps][:2] == [
+        ("network functions", 1),
+        ("virtual, or named in pciAddresses", 0),
+    ]
+    assert discovery.steps[1].dropped == ("0000:00:03.0: a physical function (eth0) without SR-IOV",)
+
+
+def test_a_card_that_the_host_routes_through_is_not_given_away_by_its_address_either(tmp_path: Path) -> None:
+    host = replace(unpacked("virtio", tmp_path), net_dir=tmp_path / "net")
+    host.net_dir.mkdir()
+    (host.net_dir / "route").write_text("Iface\tDestination\neth0\t00000000\t0100000A\t0003\t0\t0\t0\t00000000\n")
+    assert dropped(host, pci_addresses=("0000:00:03.0",)) == ["0000:00:03.0: the host uses it: it routes through eth0"]
+    (host.net_dir / "route").write_text("Iface\tDestination\n")
+    assert ids(host, pci_addresses=("0000:00:03.0",)) == ["0000:00:03.0"]
+
+
+def test_a_machine_without_pci_says_that_there_is_nothing(tmp_path: Path) -> None:
+    discovery = discover(HostView(dev_root=tmp_path, sys_root=tmp_path))
+    assert {step.kept for step in discovery.steps} == {0}
+
+
 # Two ports with 64 functions each
 
 
