@@ -1,0 +1,119 @@
+"""SR-IOV functions of a real driver: handed to pods, made and taken away, bound anew, and with their cable pulled."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from e2e_bed import machine
+from e2e_bed.bed import Bed, until
+from e2e_bed.cluster import VM, Json, on_node
+
+pytestmark = [pytest.mark.vm, pytest.mark.timeout(300)]
+
+FUNCTIONS = 4
+"""Made when the machine starts; the last is bound to vfio-pci."""
+
+
+def devices(bed: Bed, kind: str) -> dict[str, Json]:
+    """Device ID → what the machine's agent reports."""
+    return bed.reported(VM, f"{bed.resource}-{kind}")
+
+
+def states(bed: Bed, kind: str) -> dict[str, tuple[str, str]]:
+    """Device ID → state and reason."""
+    return {name: (device["state"], device["reason"]) for name, device in devices(bed, kind).items()}
+
+
+WORKS = ("Healthy", "Works")
+
+
+@pytest.fixture(autouse=True)
+def functions(bed: Bed) -> Iterator[list[str]]:
+    """The addresses of the functions. Afterwards they are as before."""
+    addresses = [machine.function(number) for number in range(FUNCTIONS)]
+    expected = {"net": addresses[:-1], "vf": addresses[-1:]}
+
+    def settled() -> bool:
+        return all(states(bed, kind).get(each) == WORKS for kind in expected for each in expected[kind])
+
+    until(settled, "all functions are healthy")
+    yield addresses
+    present = on_node(VM, f"cat /sys/class/net/{machine.PF}/device/sriov_numvfs").strip()
+    if present != str(FUNCTIONS):
+        machine.make_functions(FUNCTIONS)
+    for address in addresses[:-1]:
+        machine.bind(address, "igbvf")
+    machine.bind(addresses[-1], "vfio-pci")
+
+
+def test_a_pod_gets_a_function_of_the_kernels_driver_and_multus_learns_which(bed: Bed, functions: list[str]) -> None:
+    until(lambda: bed.offered(VM, f"{bed.resource}-net") == FUNCTIONS - 1, "they are allocatable")
+    assert {each["numaNode"] for each in devices(bed, "net").values()} == {1}
+    variable = f"PCIDEVICE_EXAMPLE_COM_{bed.env}_NET"
+    bed.pod("net", 1, node=VM, resource=f"{bed.resource}-net", script=f"env | grep ^{variable};")
+    bed.running("net")
+    told = dict(line.split("=", 1) for line in bed.told("net"))
+    address = told[variable]
+    assert address in functions[:-1]
+    assert json.loads(told[f"{variable}_INFO"]) == {address: {"generic": {"deviceID": address}}}
+    name = f"{bed.resource}-net".replace("/", "-")
+    written = on_node(VM, f"cat /var/run/k8s.cni.cncf.io/devinfo/dp/{name}-{address}-device.json")
+    port = devices(bed, "net")[address]["attributes"]["physicalFunction"]
+    assert json.loads(written) == {
+        "type": "pci",
+        "version": "1.1.0",
+        "pci": {"pci-address": address, "pf-pci-address": port},
+    }
+
+
+def test_functions_follow_the_cable_of_their_port(bed: Bed, functions: list[str]) -> None:
+    machine.link("down")
+    try:
+        until(lambda: on_node(VM, f"cat /sys/class/net/{machine.PF}/operstate").strip() == "down", "the kernel sees it")
+        down = ("Unhealthy", "LinkDown")
+        until(
+            lambda: (
+                {states(bed, "net")[each] for each in functions[:-1]} | {states(bed, "vf")[functions[-1]]} == {down}
+            ),
+            "the report says it of each",
+            limit=5,
+        )
+        assert devices(bed, "net")[functions[0]]["message"] == f"{machine.PF} is down"
+    finally:
+        machine.link("up")
+
+
+def test_functions_that_are_taken_away_in_use_are_told_and_so_are_those_made_later(
+    bed: Bed, functions: list[str]
+) -> None:
+    bed.pod("holder", FUNCTIONS - 1, node=VM, resource=f"{bed.resource}-net")
+    bed.running("holder")
+    agent = bed.agent(VM)["metadata"]["uid"]
+    machine.make_functions(0)
+    missing = ("Unhealthy", "DeviceMissing")
+    until(lambda: {states(bed, "net")[each] for each in functions[:-1]} == {missing}, "the report says it", limit=10)
+    assert states(bed, "vf")[functions[-1]] == missing
+    machine.make_functions(FUNCTIONS)
+    until(lambda: {states(bed, "net")[each] for each in functions} == {WORKS}, "those made anew are healthy")
+    assert bed.agent(VM)["metadata"]["uid"] == agent, "no agent was restarted for it"
+
+
+def test_a_function_that_another_driver_takes_is_told_by_that_and_offered_as_what_it_is_now(
+    bed: Bed, functions: list[str]
+) -> None:
+    machine.bind(functions[0], "vfio-pci")
+    changed = ("Unhealthy", "DriverChanged")
+    until(lambda: states(bed, "net")[functions[0]] == changed, "its former resource says why", limit=10)
+    until(lambda: states(bed, "vf").get(functions[0]) == WORKS, "it is a function for user space now")
+    machine.bind(functions[0], "igbvf")
+    until(lambda: states(bed, "net")[functions[0]] == WORKS, "it is back")
+    until(lambda: states(bed, "vf")[functions[0]] == changed, "and says so")
+
+
+def test_the_network_card_of_the_host_is_never_offered_and_why_is_told(bed: Bed) -> None:
+    name, address = machine.uplink()
+    (told,) = [each for each in bed.report(VM)["status"]["resources"] if each["name"] == f"{bed.resource}-host"]
+    assert told.get("devices", []) == []
+    dropped = [line for step in told["candidates"] for line in step.get("dropped", [])]
+    assert f"{address}: the host uses it: it routes through {name}" in dropped
