@@ -30,7 +30,7 @@ WORKS = ("Healthy", "Works")
 
 @pytest.fixture(autouse=True)
 def functions(bed: Bed) -> Iterator[list[str]]:
-    """The addresses of the functions. Afterwards they are as before."""
+    """The addresses of the functions. Afterwards they are as before, and nobody has them."""
     addresses = [machine.function(number) for number in range(FUNCTIONS)]
     expected = {"net": addresses[:-1], "vf": addresses[-1:]}
 
@@ -39,6 +39,9 @@ def functions(bed: Bed) -> Iterator[list[str]]:
 
     until(settled, "all functions are healthy")
     yield addresses
+    for pod in bed.pods():
+        bed.client.delete("v1", "Pod", pod, namespace=bed.name)
+    until(lambda: not bed.pods(), "the pods are gone")
     present = on_node(VM, f"cat /sys/class/net/{machine.PF}/device/sriov_numvfs").strip()
     if present != str(FUNCTIONS):
         machine.make_functions(FUNCTIONS)
@@ -71,14 +74,11 @@ def test_functions_follow_the_cable_of_their_port(bed: Bed, functions: list[str]
     machine.link("down")
     try:
         until(lambda: on_node(VM, f"cat /sys/class/net/{machine.PF}/operstate").strip() == "down", "the kernel sees it")
-        down = ("Unhealthy", "LinkDown")
-        until(
-            lambda: (
-                {states(bed, "net")[each] for each in functions[:-1]} | {states(bed, "vf")[functions[-1]]} == {down}
-            ),
-            "the report says it of each",
-            limit=5,
-        )
+
+        def told() -> list[tuple[str, str]]:
+            return [*(states(bed, "net")[each] for each in functions[:-1]), states(bed, "vf")[functions[-1]]]
+
+        until(lambda: set(told()) == {("Unhealthy", "LinkDown")}, "the report says it of each", limit=5)
         assert devices(bed, "net")[functions[0]]["message"] == f"{machine.PF} is down"
     finally:
         machine.link("up")
