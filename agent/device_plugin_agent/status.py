@@ -32,6 +32,8 @@ class Offer:
     registration: Registered
     draining: bool
     cdi: bool
+    cdi_trouble: str | None = None
+    """Why its CDI spec could not be written."""
 
 
 def node_status(
@@ -80,6 +82,11 @@ def _registered(offers: Sequence[Offer], rejection: str | None, now: float) -> C
     if missing:
         message = "; ".join(f"{offer.name}: {offer.registration.message}" for offer in missing)
         return _condition(conditions.REGISTERED, conditions.FALSE, "NotRegistered", message, now)
+    unwritten = [offer for offer in offers if offer.cdi_trouble is not None]
+    if unwritten:
+        told = "; ".join(f"{offer.name}: {offer.cdi_trouble}" for offer in unwritten)
+        message = f"{told}. What the CDI spec lacks is refused to containers until it can be written"
+        return _condition(conditions.REGISTERED, conditions.FALSE, "CDISpecNotWritten", message, now)
     if not offers and rejection is not None:
         return _condition(conditions.REGISTERED, conditions.FALSE, "ConfigRejected", rejection, now)
     return _condition(conditions.REGISTERED, conditions.TRUE, "AllRegistered", "", now)

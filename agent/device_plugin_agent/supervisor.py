@@ -161,6 +161,7 @@ class Supervisor:
                 registration=served.registration.state,
                 draining=served.draining,
                 cdi=served.plugin.cdi is not None,
+                cdi_trouble=served.cdi.trouble,
             )
             for name, served in self._served.items()
         ]

@@ -99,6 +99,7 @@ async def test_a_device_that_could_not_be_told_is_refused_with_the_reason(bench:
         await bench.offers(1, 1)
         with pytest.raises(AdmissionError, match=f"{re.escape(str(bench.settings.cdi_dir))}.*File exists"):
             await bench.kubelet.admit(Pod("p"), "c", {CAMERA: 1})
+        await bench.until(lambda: any(each.reason == "CDISpecNotWritten" for each in bench.api.reported().conditions))
 
 
 async def test_names_stay_for_containers_that_may_start_again_and_go_when_they_are_gone(bench: Bench) -> None:

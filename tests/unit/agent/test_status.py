@@ -1,5 +1,7 @@
 """The report."""
 
+from dataclasses import replace
+
 from device_plugin_agent.agreement import Agreement
 from device_plugin_agent.inventory import Inventory
 from device_plugin_agent.registered import Registered
@@ -67,6 +69,14 @@ def test_a_resource_that_is_not_registered_is_named_with_the_kubelets_words() ->
     assert registered is not None
     assert (registered.status, registered.reason) == ("False", "NotRegistered")
     assert registered.message == "example.com/a: the kubelet refused it: no"
+
+
+def test_a_cdi_spec_that_could_not_be_written_is_told() -> None:
+    made = replace(offer(), cdi=True, cdi_trouble="/var/run/cdi/x.json: No space left on device")
+    registered = find(status(made).conditions, "Registered")
+    assert registered is not None
+    assert (registered.status, registered.reason) == ("False", "CDISpecNotWritten")
+    assert "No space left on device" in registered.message
 
 
 def test_a_draining_resource_does_not_need_to_be_registered() -> None:
