@@ -188,6 +188,8 @@ async def test_device_information_is_there_before_the_kubelet_knows_the_resource
     async with bench.agent():
         await bench.until(lambda: files(bench) == set(map(file_of, FIRST[:2] + SECOND[:2])))
         assert bench.kubelet.registrations == []
+        await bench.kubelet.start()
+        await bench.offers(4, 4, NET)
     told = json.loads((bench.settings.devinfo_dir / file_of(SECOND[1])).read_text())
     assert told == {
         "type": "pci",
