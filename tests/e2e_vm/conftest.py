@@ -21,7 +21,8 @@ def cluster() -> Iterator[Client]:
 def bed(cluster: Client) -> Iterator[Bed]:
     """A config for all that the machine has, served by its agent."""
     made = Bed(cluster, {}, Times())
-    fast = {"successThreshold": 1, "failureThreshold": 1, "periodSeconds": 1}
+    steady = {"successThreshold": 1, "failureThreshold": 1}
+    fast = {**steady, "periodSeconds": 1}
     link = {"type": "SysfsAttribute", "path": f"/sys/class/net/{PF}/operstate", "equals": ["up"]}
     made.apply(
         {
@@ -29,8 +30,8 @@ def bed(cluster: Client) -> Iterator[Bed]:
             "tolerations": [VM_TOLERATION],
             "resources": [
                 {"name": f"{made.resource}-serial", "source": {"usb": {"vendorID": "0403", "subsystems": ["tty"]}}},
-                {"name": f"{made.resource}-vf", "source": {"network": {"drivers": ["vfio-pci"]}}, "health": fast},
-                {"name": f"{made.resource}-net", "source": {"network": {"drivers": ["igbvf"]}}, "health": fast},
+                {"name": f"{made.resource}-vf", "source": {"network": {"drivers": ["vfio-pci"]}}, "health": steady},
+                {"name": f"{made.resource}-net", "source": {"network": {"drivers": ["igbvf"]}}, "health": steady},
                 {"name": f"{made.resource}-host", "source": {"network": {"pciAddresses": [uplink()[1]]}}},
                 {
                     "name": f"{made.resource}-render",

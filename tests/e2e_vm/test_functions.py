@@ -26,18 +26,30 @@ def states(bed: Bed, kind: str) -> dict[str, tuple[str, str]]:
 
 
 WORKS = ("Healthy", "Works")
+MISSING, DOWN, CHANGED = (("Unhealthy", reason) for reason in ("DeviceMissing", "LinkDown", "DriverChanged"))
+
+
+def become(bed: Bed, kind: str, wanted: dict[str, tuple[str, str]], limit: float = 60) -> None:
+    """Wait until the report has these states."""
+    seen: dict[str, tuple[str, str]] = {}
+
+    def look() -> bool:
+        seen.clear()
+        seen.update(states(bed, kind))
+        return wanted.items() <= seen.items()
+
+    try:
+        until(look, f"{kind} becomes {wanted}", limit)
+    except AssertionError as error:
+        raise AssertionError(f"{error}; the report has {seen}") from None
 
 
 @pytest.fixture(autouse=True)
 def functions(bed: Bed) -> Iterator[list[str]]:
     """The addresses of the functions. Afterwards they are as before, and nobody has them."""
     addresses = [machine.function(number) for number in range(FUNCTIONS)]
-    expected = {"net": addresses[:-1], "vf": addresses[-1:]}
-
-    def settled() -> bool:
-        return all(states(bed, kind).get(each) == WORKS for kind in expected for each in expected[kind])
-
-    until(settled, "all functions are healthy")
+    become(bed, "net", dict.fromkeys(addresses[:-1], WORKS))
+    become(bed, "vf", {addresses[-1]: WORKS})
     yield addresses
     for pod in bed.pods():
         bed.client.delete("v1", "Pod", pod, namespace=bed.name)
@@ -74,11 +86,8 @@ def test_functions_follow_the_cable_of_their_port(bed: Bed, functions: list[str]
     machine.link("down")
     try:
         until(lambda: on_node(VM, f"cat /sys/class/net/{machine.PF}/operstate").strip() == "down", "the kernel sees it")
-
-        def told() -> list[tuple[str, str]]:
-            return [*(states(bed, "net")[each] for each in functions[:-1]), states(bed, "vf")[functions[-1]]]
-
-        until(lambda: set(told()) == {("Unhealthy", "LinkDown")}, "the report says it of each", limit=5)
+        become(bed, "net", dict.fromkeys(functions[:-1], DOWN), limit=5)
+        become(bed, "vf", {functions[-1]: DOWN}, limit=5)
         assert devices(bed, "net")[functions[0]]["message"] == f"{machine.PF} is down"
     finally:
         machine.link("up")
@@ -91,11 +100,10 @@ def test_functions_that_are_taken_away_in_use_are_told_and_so_are_those_made_lat
     bed.running("holder")
     agent = bed.agent(VM)["metadata"]["uid"]
     machine.make_functions(0)
-    missing = ("Unhealthy", "DeviceMissing")
-    until(lambda: {states(bed, "net")[each] for each in functions[:-1]} == {missing}, "the report says it", limit=10)
-    assert states(bed, "vf")[functions[-1]] == missing
+    become(bed, "net", dict.fromkeys(functions[:-1], MISSING), limit=10)
+    become(bed, "vf", {functions[-1]: MISSING}, limit=10)
     machine.make_functions(FUNCTIONS)
-    until(lambda: {states(bed, "net")[each] for each in functions} == {WORKS}, "those made anew are healthy")
+    become(bed, "net", dict.fromkeys(functions, WORKS))
     assert bed.agent(VM)["metadata"]["uid"] == agent, "no agent was restarted for it"
 
 
@@ -103,12 +111,11 @@ def test_a_function_that_another_driver_takes_is_told_by_that_and_offered_as_wha
     bed: Bed, functions: list[str]
 ) -> None:
     machine.bind(functions[0], "vfio-pci")
-    changed = ("Unhealthy", "DriverChanged")
-    until(lambda: states(bed, "net")[functions[0]] == changed, "its former resource says why", limit=10)
-    until(lambda: states(bed, "vf").get(functions[0]) == WORKS, "it is a function for user space now")
+    become(bed, "net", {functions[0]: CHANGED}, limit=10)
+    become(bed, "vf", {functions[0]: WORKS})
     machine.bind(functions[0], "igbvf")
-    until(lambda: states(bed, "net")[functions[0]] == WORKS, "it is back")
-    until(lambda: states(bed, "vf")[functions[0]] == changed, "and says so")
+    become(bed, "net", {functions[0]: WORKS})
+    become(bed, "vf", {functions[0]: CHANGED})
 
 
 def test_the_network_card_of_the_host_is_never_offered_and_why_is_told(bed: Bed) -> None:
