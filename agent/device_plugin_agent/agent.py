@@ -20,6 +20,7 @@ from device_plugin_agent.claims.ledger import Claimant
 from device_plugin_agent.claims.store import Store
 from device_plugin_agent.clock import Clock
 from device_plugin_agent.desired import LastGood
+from device_plugin_agent.devinfo.upkeep import Upkeep as DeviceInfoUpkeep
 from device_plugin_agent.http import HttpServer
 from device_plugin_agent.kubelet import KubeletSocket, remove_leftovers, socket_names
 from device_plugin_agent.metrics import Metrics
@@ -91,6 +92,7 @@ class Agent:
                 host=settings.host,
                 claims=claims,
                 cdi=Upkeep(settings.cdi_dir, settings.config_uid, self._clock),
+                devinfo=DeviceInfoUpkeep(settings.devinfo_dir, settings.config_uid, self._clock),
                 kubelet=kubelet,
                 plugins_dir=settings.device_plugins_dir,
                 socket_names=socket_names(owner, secrets.token_hex(4)),

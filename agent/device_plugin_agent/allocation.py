@@ -3,13 +3,14 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from device_plugin_agent import customary
 from device_plugin_agent.inventory import Entry, Inventory
 from device_plugin_agent.slots import device_of
 from device_plugin_agent.sources import Candidate
 from device_plugin_api import hostpaths
 from device_plugin_api.names import env_prefix
 from device_plugin_api.node import DeviceState
-from device_plugin_api.resource import Allocation, Mount
+from device_plugin_api.resource import Allocation, Mount, Source
 from device_plugin_api.templates import ATTRIBUTE, expand, used
 
 
@@ -75,12 +76,15 @@ def verify(inventory: Inventory, slots: Iterable[str]) -> None:
             raise Refused(f"device {entry.device.id} is {seen.state.value}: {seen.message or seen.reason}")
 
 
-def grant(resource_name: str, allocation: Allocation, entries: Sequence[Entry]) -> Grant:
-    """What a container that was given these devices gets. Raises Refused for a path that cannot be."""
+def grant(resource_name: str, allocation: Allocation, entries: Sequence[Entry], source: Source | None = None) -> Grant:
+    """What a container that was given these devices gets. Raises Refused for a path that cannot be.
+
+    `source`: where they come from, for what the users of such devices expect.
+    """
     prefix = env_prefix(resource_name)
     devices = [entry.device for entry in entries]
     nodes = [device_nodes(allocation, device, index) for index, device in enumerate(devices)]
-    paths = [of_device[0].container_path for of_device in nodes if of_device]
+    paths = [of_device[0].container_path for device, of_device in zip(devices, nodes, strict=True) if device.nodes]
     ids = [device.id for device in devices]
     variables = _of_all(devices) | {
         "DEVICE_ID": ids[0],
@@ -91,6 +95,9 @@ def grant(resource_name: str, allocation: Allocation, entries: Sequence[Entry]) 
     env = {f"{prefix}_ID": variables["DEVICE_IDS"]}
     if paths:
         env[f"{prefix}_PATH"] = variables["DEVICE_PATHS"]
+    if source is not None:
+        inside = [{node.host_path: node.container_path for node in of_device} for of_device in nodes]
+        env |= customary.variables(resource_name, source, list(zip(devices, inside, strict=True)))
     env |= {variable.name: expand(variable.value, variables) for variable in allocation.env}
     annotations = {key: expand(value, variables) for key, value in allocation.annotations.items()}
     mounts = tuple(each for mount in allocation.mounts for each in _mounts(mount, devices))

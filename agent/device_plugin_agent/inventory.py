@@ -7,7 +7,8 @@ from device_plugin_agent.health.probes import EXISTS, exists
 from device_plugin_agent.health.tracker import Observation, Track, step
 from device_plugin_agent.health.verdict import STEADY, Flaps, restless, shown, worst
 from device_plugin_agent.slots import device_of, slot_ids
-from device_plugin_agent.sources import Candidate, Discovery
+from device_plugin_agent.sources import Candidate, Discovery, Unfit
+from device_plugin_agent.sources.base import DRIVER, DRIVER_CHANGED
 from device_plugin_api.config import DeviceCounts, SlotCounts
 from device_plugin_api.node import Device, DeviceState, Holder, SelectionStep
 from device_plugin_api.resource import Health, Probe
@@ -124,7 +125,8 @@ class Inventory:
                 if why is not None:
                     entries[device_id] = self._unwanted(known, now, CLAIMED, f"{why}; {_LEAVES}")
                 else:
-                    entries[device_id] = self._look(known, found.get(device_id), now, monotonic)
+                    unfit = discovery.unfit.get(device_id)
+                    entries[device_id] = self._look(known, found.get(device_id), unfit, now, monotonic)
         self.steps = discovery.steps
         self._replace(entries)
         self._forget(monotonic)
@@ -277,12 +279,16 @@ class Inventory:
             Entry(device=found, track=track, tracks={EXISTS: track} | self._not_looked_at()), now, monotonic
         )
 
-    def _look(self, known: Entry, found: Candidate | None, now: float, monotonic: float) -> Entry:
+    def _look(self, known: Entry, found: Candidate | None, unfit: Unfit | None, now: float, monotonic: float) -> Entry:
         if found is None and not known.selected:
             return self._unwanted(known, now)
+        if found is not None and known.taken and _rebound(known.device, found):
+            # Who has it was given what the former driver made of it.
+            driver, former = (each.attributes.get(DRIVER, "none") for each in (found, known.device))
+            found, unfit = None, Unfit(reason=DRIVER_CHANGED, why=f"its driver is {driver}, and was {former}")
         if found == known.device and known.calm and known.tracks.keys() == set(self.health.probes):
             return known
-        seen = exists(found, _name(known.device))
+        seen = exists(found, _name(known.device), unfit)
         track = step(known.tracks.get(EXISTS, known.track), seen, self.health, now=now, monotonic=monotonic)
         if found is None:
             gone_at = monotonic if known.gone_at is None else known.gone_at
@@ -354,6 +360,10 @@ class Inventory:
 def _without_old_allocations(entry: Entry, monotonic: float) -> Entry:
     fresh = {slot: at for slot, at in entry.allocated_at.items() if monotonic - at < ALLOCATION_GRACE}
     return entry if len(fresh) == len(entry.allocated_at) else replace(entry, allocated_at=fresh)
+
+
+def _rebound(known: Candidate, found: Candidate) -> bool:
+    return known.attributes.get(DRIVER, "") != found.attributes.get(DRIVER, "")
 
 
 def _name(device: Candidate) -> str:

@@ -157,7 +157,8 @@ class DevicePlugin(rpc.DevicePluginServicer):
         slots: list[str] = []
         for wanted in request.container_requests:
             entries = allocation.pick(self.inventory, wanted.devices_ids, self.resource.sharing.max_per_container)
-            granted = allocation.grant(self.resource.name, self.resource.allocation, entries)
+            resource = self.resource
+            granted = allocation.grant(resource.name, resource.allocation, entries, resource.source)
             names = None if self.cdi is None else self._cdi_names(self.cdi, entries)
             response.container_responses.append(container_response(granted, names))
             slots += wanted.devices_ids

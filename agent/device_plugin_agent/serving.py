@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from msgspec import structs
+
 from device_plugin_agent.clock import Clock
-from device_plugin_agent.health.probes import Polled, polled
+from device_plugin_agent.health.probes import LINK, Polled, polled
 from device_plugin_agent.sources import Discovery, HostView, Source, source_for
 from device_plugin_api import checks
 from device_plugin_api.node import SelectionStep
@@ -32,17 +34,26 @@ def prepare(resource: Resource, host: HostView, clock: Clock) -> Prepared:
     wrong = "; ".join(checks.problems(resource))
     if wrong:
         raise Rejected(f"{resource.name}: {wrong}")
+    resource = with_link(resource)
     try:
         return Prepared(resource, source_for(resource, host, clock), polled(resource.health, host, clock))
     except ValueError as error:
         raise Rejected(f"{resource.name}: {error}") from None
 
 
+def with_link(resource: Resource) -> Resource:
+    """Functions of a network are no good without a link, unless it is said that they are."""
+    network = resource.source.network
+    if network is None or network.ignore_link or any(probe.type == LINK.type for probe in resource.health.probes):
+        return resource
+    return structs.replace(resource, health=structs.replace(resource.health, probes=(*resource.health.probes, LINK)))
+
+
 def without_taken(discovery: Discovery, taken: Mapping[str, str]) -> Discovery:
     """Leave out devices that an earlier resource of the configuration offers: one device, one resource."""
     dropped = {}
     for found in discovery.candidates:
-        names = [taken[node] for node in found.nodes if node in taken]
+        names = [taken[mark] for mark in sorted(found.marks) if mark in taken]
         if names:
             dropped[found.id] = f"offered as {names[0]}"
     return _without(discovery, dropped, "not offered by an earlier resource")
@@ -73,6 +84,6 @@ def _without(discovery: Discovery, dropped: Mapping[str, str], step: str) -> Dis
     kept = tuple(found for found in discovery.candidates if found.id not in dropped)
     if len(kept) == len(discovery.candidates):
         return discovery
-    shown = [f"{found.path}: {dropped[found.id]}" for found in discovery.candidates if found.id in dropped]
+    shown = [f"{found.path or found.id}: {dropped[found.id]}" for found in discovery.candidates if found.id in dropped]
     last = SelectionStep(step=step, kept=len(kept), dropped=tuple(shown[:_MAX_DROPPED_SHOWN]))
     return replace(discovery, candidates=kept, steps=(*discovery.steps, last))

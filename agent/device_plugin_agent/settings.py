@@ -9,7 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from device_plugin_agent.sources import HostView
-from device_plugin_api.hostpaths import HEARTBEATS
+from device_plugin_api.hostpaths import DEVICE_INFO, HEARTBEATS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,8 +24,10 @@ class Settings:
     pod_resources_socket: Path
     dev_root: Path
     sys_root: Path
+    net_dir: Path = Path("/host/net")
     state_dir: Path
     cdi_dir: Path = Path("/var/run/cdi")
+    devinfo_dir: Path = Path(DEVICE_INFO)
     heartbeat_dir: Path = Path(HEARTBEATS)
     http_port: int
     allow_block_devices: bool
@@ -41,6 +43,7 @@ class Settings:
             dev_root=self.dev_root,
             sys_root=self.sys_root,
             heartbeat_dir=self.heartbeat_dir,
+            net_dir=self.net_dir,
             allow_block_devices=self.allow_block_devices,
             allow_memory_devices=self.allow_memory_devices,
         )
@@ -69,9 +72,17 @@ def parse(argv: Sequence[str], environ: Mapping[str, str] = os.environ) -> Setti
     for tree in ("dev", "sys"):
         text = f"where the node's /{tree} is seen (default: /host/{tree}; with --config: /{tree})"
         parser.add_argument(f"--{tree}-root", type=Path, help=text)
+    parser.add_argument(
+        "--net-dir",
+        type=Path,
+        help="where the node's /proc/1/net is seen (default: /host/net; with --config: /proc/1/net)",
+    )
     parser.add_argument("--state-dir", type=Path, default=Path("/var/lib/deviceplugins.dev"))
     parser.add_argument(
         "--cdi-dir", type=Path, default=Path("/var/run/cdi"), help="where container runtimes look for CDI specs"
+    )
+    parser.add_argument(
+        "--devinfo-dir", type=Path, default=Path(DEVICE_INFO), help="where Multus looks for device information"
     )
     parser.add_argument("--heartbeat-dir", type=Path, default=Path(HEARTBEATS), help="where heartbeat files are seen")
     parser.add_argument("--http-port", type=int, default=8081, help="port of /readyz and /livez; 0 takes any")
@@ -87,6 +98,7 @@ def parse(argv: Sequence[str], environ: Mapping[str, str] = os.environ) -> Setti
         parser.error("--node-name is needed: give it, or set NODE_NAME from spec.nodeName")
     values.dev_root = values.dev_root or Path("/host/dev" if in_cluster else "/dev")
     values.sys_root = values.sys_root or Path("/host/sys" if in_cluster else "/sys")
+    values.net_dir = values.net_dir or Path("/host/net" if in_cluster else "/proc/1/net")
     values.config_name = values.config_name or values.config.stem
     values.config_uid = values.config_uid or f"file-{sha256(bytes(values.config.resolve())).hexdigest()[:12]}"
     values.node_name = values.node_name or socket.gethostname()

@@ -71,7 +71,7 @@ def dry_run(spec: NodeSpec, host: HostView, clock: Clock) -> Iterator[str]:
             if device.numa_node is not None:
                 facts.append(f"numa={device.numa_node}")
             yield "  ".join(("   ", device.id, device.path or "(no node)", *facts))
-        taken |= {node: resource.name for device in discovery.candidates for node in device.nodes}
+        taken |= {mark: resource.name for device in discovery.candidates for mark in device.marks}
 
 
 def _resources(document: dict[str, Any], path: Path) -> tuple[Resource, ...]:

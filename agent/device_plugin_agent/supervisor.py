@@ -12,6 +12,7 @@ from device_plugin_agent.cdi.upkeep import Upkeep
 from device_plugin_agent.claims.claims import Claims
 from device_plugin_agent.claims.ledger import Claim, Named
 from device_plugin_agent.clock import Clock, unix_time
+from device_plugin_agent.devinfo.upkeep import Upkeep as DeviceInfoUpkeep
 from device_plugin_agent.health.lookout import DEADLINE, Lookout
 from device_plugin_agent.health.tracker import RECOVERY_PERIOD, Observation
 from device_plugin_agent.http import Answer
@@ -74,6 +75,7 @@ class Supervisor:
         host: HostView,
         claims: Claims,
         cdi: Upkeep,
+        devinfo: DeviceInfoUpkeep,
         kubelet: KubeletSocket,
         plugins_dir: Path,
         socket_names: Iterator[str],
@@ -89,6 +91,7 @@ class Supervisor:
         self._host = host
         self._claims = claims
         self._cdi = cdi
+        self._devinfo = devinfo
         self._use_known = False
         self._kept: frozenset[Named] = frozenset()
         self._used: frozenset[Named] = frozenset()
@@ -189,6 +192,7 @@ class Supervisor:
                 served.inventory.use(holders, now=now, monotonic=monotonic)
         self._end_drained()
         self._cdi.heard(use.keys(), self._served.keys())
+        self._devinfo.heard(use, self._served.keys())
         first, self._use_known = not self._use_known, True
         if first or self._kept - self._in_inventory():
             self._claim()
@@ -323,7 +327,7 @@ class Supervisor:
     def _end_drained(self) -> None:
         for name, served in list(self._served.items()):
             if served.draining and not served.inventory.entries:
-                self._write_cdi(served)
+                self._write_files(served)
                 del self._served[name]
                 self._ending[name] = self._tasks.create_task(self._end(served))
                 self._changed()
@@ -361,14 +365,14 @@ class Supervisor:
                 served.discovery = without_taken(fitting, taken)
                 looked[name] = served
             if not served.draining:
-                taken |= {node: name for device in served.discovery.candidates for node in device.nodes}
+                taken |= {mark: name for device in served.discovery.candidates for mark in device.marks}
         withheld = self._claim()
         held = self._claims.held(self._in_use() if self._use_known else None)
         for name, served in looked.items():
             found = without_held(served.discovery, _of(name, held))
             with self._news(served):
                 served.inventory.observe(without_claimed(found, _of(name, withheld)), now=now, monotonic=monotonic)
-            self._write_cdi(served)
+            self._write_files(served)
             period = served.resource.health.period_seconds if served.inventory.settled else RECOVERY_PERIOD
             by_itself = served.discovery.changes_in
             served.due = monotonic + (period if by_itself is None else min(period, max(by_itself, _LOOK_INTERVAL)))
@@ -379,11 +383,11 @@ class Supervisor:
     def _claim(self) -> dict[Named, str]:
         """Claim what is selected and let go of what is no longer here; what must not be offered, and why."""
         wants = [
-            Claim(resource=name, device=found.id, wanted=frozenset(found.nodes))
+            Claim(resource=name, device=found.id, wanted=found.marks)
             for name, served in self._served.items()
             if not served.draining
             for found in served.discovery.candidates
-            if found.nodes
+            if found.marks
         ]
         self._kept = self._in_inventory()
         before = self._claims.contested()
@@ -427,14 +431,16 @@ class Supervisor:
                         "reason": reason,
                     },
                 )
-        self._write_cdi(served)  # before the kubelet can hand out what is new
+        self._write_files(served)  # before the kubelet can hand out what is new
         served.plugin.changed.fire()
         served.prober.changed.fire()
         self._changed()
 
-    def _write_cdi(self, served: _Served) -> None:
+    def _write_files(self, served: _Served) -> None:
         settings = None if served.plugin.cdi is None else served.resource.allocation
         self._cdi.settle(served.cdi, served.inventory, settings)
+        network = served.resource.source.network is not None
+        self._devinfo.settle(served.resource.name, served.inventory, told=network)
 
     def _all_due(self) -> None:
         for served in self._served.values():

@@ -8,8 +8,9 @@ import re
 from collections.abc import Iterator
 
 from device_plugin_api import hardware, hostpaths, templates
+from device_plugin_api.functions import FunctionRange
 from device_plugin_api.names import resource_name_error
-from device_plugin_api.resource import SOURCES, Allocation, PciSource, Resource, Source, UsbSource
+from device_plugin_api.resource import SOURCES, Allocation, NetworkSource, PciSource, Resource, Source, UsbSource
 from device_plugin_api.rules import MAX_SLOTS
 
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -38,6 +39,8 @@ def problems(resource: Resource) -> Iterator[str]:
         yield from _usb_problems(resource.source.usb)
     if resource.source.pci is not None:
         yield from _pci_problems(resource.source.pci)
+    if resource.source.network is not None:
+        yield from _network_problems(resource.source.network)
     if resource.source.simulated is not None:
         slots = resource.source.simulated.count * resource.sharing.replicas
         if slots > MAX_SLOTS:
@@ -74,6 +77,21 @@ def _pci_problems(pci: PciSource) -> Iterator[str]:
     yield from _form_problems("source.pci.classes", hardware.PCI_CLASS, pci.classes)
     yield from _form_problems("source.pci.drivers", hardware.KERNEL_NAME, pci.drivers)
     yield from _form_problems("source.pci.addresses", hardware.PCI_ADDRESS, pci.addresses)
+
+
+def _network_problems(network: NetworkSource) -> Iterator[str]:
+    yield from _form_problems("source.network.vendors", hardware.HEX_ID, network.vendors)
+    yield from _form_problems("source.network.devices", hardware.HEX_ID, network.devices)
+    yield from _form_problems("source.network.drivers", hardware.KERNEL_NAME, network.drivers)
+    yield from _form_problems("source.network.pciAddresses", hardware.PCI_ADDRESS, network.pci_addresses)
+    yield from _form_problems("source.network.pfNames", hardware.PF_FUNCTIONS, network.pf_names)
+    yield from _form_problems("source.network.rootDevices", hardware.ROOT_FUNCTIONS, network.root_devices)
+    yield from _form_problems("source.network.linkTypes", hardware.LINK_TYPE, network.link_types)
+    for text in (*network.pf_names, *network.root_devices):
+        try:
+            FunctionRange.parse(text)
+        except ValueError as error:
+            yield f"source.network: {error}"
 
 
 def _form_problems(field: str, form: hardware.Form, names: tuple[str, ...]) -> Iterator[str]:

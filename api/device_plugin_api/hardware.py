@@ -23,6 +23,16 @@ PCI_CLASS = Form(
 PCI_ADDRESS = Form(
     "^[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}[.][0-7]$", "must be a full PCI address in lower case, such as 0000:3b:00.0"
 )
+_FUNCTIONS = "(#[0-9]{1,4}(-[0-9]{1,4})?(,[0-9]{1,4}(-[0-9]{1,4})?)*)?$"
+PF_FUNCTIONS = Form(
+    f"^[A-Za-z0-9_.@-]{{1,15}}{_FUNCTIONS}",
+    "must be the name of a network device, with numbers of functions or without: enp2s0f0 or enp2s0f0#0,2-7",
+)
+ROOT_FUNCTIONS = Form(
+    f"^[0-9a-f]{{4,8}}:[0-9a-f]{{2}}:[0-9a-f]{{2}}[.][0-7]{_FUNCTIONS}",
+    "must be a full PCI address, with numbers of functions or without: 0000:3b:00.0 or 0000:3b:00.0#0,2-7",
+)
+LINK_TYPE = Form("^(ether|infiniband)$", "must be ether or infiniband")
 KERNEL_NAME = Form("^[A-Za-z0-9_.-]+$", "must be letters, digits, '_', '.' and '-'")
 """A subsystem or a driver."""
 

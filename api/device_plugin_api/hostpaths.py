@@ -18,6 +18,9 @@ RUNTIME_ROOTS = ("/dev", "/proc", "/sys")
 SYSFS_ROOTS = ("/sys/block", "/sys/bus", "/sys/class", "/sys/dev", "/sys/devices")
 """Where hardware is described. The rest of sysfs is about the kernel, and what a probe reads is shown in a status."""
 
+DEVICE_INFO = "/var/run/k8s.cni.cncf.io/devinfo/dp"
+"""Where device plugins leave device information for Multus; Device Information Specification 1.1.0, 4.1."""
+
 HEARTBEATS = "/run/deviceplugins.dev"
 """Where those who watch over a device leave its heartbeat files."""
 

@@ -86,6 +86,86 @@ class PciSource(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults
     ] = ()
 
 
+class NetworkSource(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=True):
+    """Network functions of PCI that fit every member given: virtual functions, and those named in pciAddresses."""
+
+    vendors: Annotated[
+        tuple[HexID, ...], doc("Vendors, as lspci -n shows them.", min_length=1, max_length=16, openapi=ATOMIC)
+    ] = ()
+    devices: Annotated[
+        tuple[HexID, ...],
+        doc(
+            "Device IDs; a virtual function has another than its physical one.",
+            min_length=1,
+            max_length=32,
+            openapi=ATOMIC,
+        ),
+    ] = ()
+    drivers: Annotated[
+        tuple[Annotated[str, doc("A driver.", min_length=1, max_length=64, rules=rules.KERNEL_NAME)], ...],
+        doc(
+            "Drivers they are bound to: iavf, mlx5_core, vfio-pci, … Any when absent.",
+            min_length=1,
+            max_length=16,
+            openapi=ATOMIC,
+        ),
+    ] = ()
+    pci_addresses: Annotated[
+        tuple[Annotated[str, doc("domain:bus:device.function.", max_length=16, rules=rules.PCI_ADDRESS)], ...],
+        doc(
+            "Addresses, such as 0000:3b:02.1. A physical function is offered only when it is named here, has no "
+            "virtual functions, and the host does not use it.",
+            min_length=1,
+            max_length=64,
+            openapi=ATOMIC,
+        ),
+    ] = ()
+    pf_names: Annotated[
+        tuple[
+            Annotated[
+                str, doc("A network device, and which of its functions.", max_length=48, rules=rules.PF_FUNCTIONS)
+            ],
+            ...,
+        ],
+        doc(
+            "Network devices of physical functions. enp2s0f0#0,2-7 names some of its virtual functions.",
+            min_length=1,
+            max_length=16,
+            openapi=ATOMIC,
+        ),
+    ] = ()
+    root_devices: Annotated[
+        tuple[
+            Annotated[str, doc("A PCI address, and which functions of it.", max_length=48, rules=rules.ROOT_FUNCTIONS)],
+            ...,
+        ],
+        doc(
+            "Addresses of physical functions. 0000:3b:00.0#0,2-7 names some of its virtual functions.",
+            min_length=1,
+            max_length=16,
+            openapi=ATOMIC,
+        ),
+    ] = ()
+    link_types: Annotated[
+        tuple[Annotated[str, doc("ether or infiniband.", max_length=10, rules=rules.LINK_TYPE)], ...],
+        doc("Link types of the physical functions.", min_length=1, max_length=2, openapi=ATOMIC),
+    ] = ()
+    is_rdma: Annotated[
+        bool, doc("Only functions with an RDMA device; containers get its nodes below /dev/infiniband.")
+    ] = False
+    need_vhost_net: Annotated[bool, doc("Containers get /dev/vhost-net and /dev/net/tun too.")] = False
+    exclude_topology: Annotated[
+        bool, doc("The kubelet is not told the NUMA node, and so does not align other resources with it.")
+    ] = False
+    ignore_link: Annotated[
+        bool,
+        doc(
+            "A function stays healthy while its physical function has no link: containers on one card reach each "
+            "other without it."
+        ),
+    ] = False
+
+
 class SimulatedFailure(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=True):
     """When a simulated device fails, counted from the start of its agent or the last change of the source."""
 
@@ -127,6 +207,7 @@ class Source(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=Tr
     paths: Annotated[PathsSource, doc("Device nodes by path.")] | None = None
     usb: Annotated[UsbSource, doc("USB devices.")] | None = None
     pci: Annotated[PciSource | None, doc("PCI functions.", rules=rules.PCI_SOURCE)] = None
+    network: Annotated[NetworkSource, doc("SR-IOV functions of network cards.")] | None = None
     simulated: Annotated[SimulatedSource, doc("Made-up devices.")] | None = None
 
 
@@ -279,7 +360,8 @@ class Probe(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=Tru
         doc(
             "Exists: the device is there; always looked at, given here or not. SysfsAttribute: an attribute of the "
             "device in sysfs has a wanted value. HeartbeatFile: somebody touches a file below /run/deviceplugins.dev "
-            "often enough. Link: each network device that belongs to it has a link, looked at every second.",
+            "often enough. Link: each network device that belongs to it, or that it is a virtual function of, has a "
+            "link; looked at every second, and a lost one is told at once.",
             openapi=enum("Exists", "SysfsAttribute", "HeartbeatFile", "Link"),
             max_length=32,
         ),
@@ -329,7 +411,7 @@ class Probe(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=Tru
 
 
 class Health(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=True):
-    """When a device counts as healthy. A device that is gone is told at once, whatever the thresholds."""
+    """When a device counts as healthy. What is gone, or has no link, is told at once, whatever the thresholds."""
 
     probes: Annotated[
         tuple[Annotated[Probe, doc("A probe.", rules=rules.PROBE)], ...],

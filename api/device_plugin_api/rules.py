@@ -89,8 +89,9 @@ SIMULATED_FAILURE = (
 
 ONE_SOURCE = (
     rule(
-        "[has(self.paths), has(self.usb), has(self.pci), has(self.simulated)].filter(given, given).size() == 1",
-        "exactly one source must be given: paths, usb, pci or simulated",
+        "[has(self.paths), has(self.usb), has(self.pci), has(self.network), has(self.simulated)]"
+        ".filter(given, given).size() == 1",
+        "exactly one source must be given: paths, usb, pci, network or simulated",
     ),
 )
 
@@ -98,6 +99,17 @@ HEX_ID = _form(hardware.HEX_ID)
 PCI_CLASS = _form(hardware.PCI_CLASS)
 PCI_ADDRESS = _form(hardware.PCI_ADDRESS)
 KERNEL_NAME = _form(hardware.KERNEL_NAME)
+
+_FORWARD = (
+    rule(
+        "!self.contains('#') || self.split('#')[1].split(',').all(range, "
+        "range.split('-').size() != 2 || int(range.split('-')[0]) <= int(range.split('-')[1]))",
+        "must not have a range that ends before it begins",
+    ),
+)
+PF_FUNCTIONS = (*_form(hardware.PF_FUNCTIONS), *_FORWARD)
+ROOT_FUNCTIONS = (*_form(hardware.ROOT_FUNCTIONS), *_FORWARD)
+LINK_TYPE = _form(hardware.LINK_TYPE)
 
 PCI_SOURCE = (
     rule(

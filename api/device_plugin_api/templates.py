@@ -15,6 +15,21 @@ ATTRIBUTES: Mapping[str, tuple[str, ...]] = {
     "paths": ("device", "target"),
     "usb": ("manufacturer", "port", "product", "productID", "serial", "vendorID"),
     "pci": ("class", "device", "driver", "iommuGroup", "pciAddress", "pciRoot", "physicalFunction", "vendor"),
+    "network": (
+        "device",
+        "driver",
+        "function",
+        "iommuGroup",
+        "linkType",
+        "pciAddress",
+        "pciRoot",
+        "pfName",
+        "physicalFunction",
+        "rdmaDevice",
+        "vdpaDevice",
+        "vdpaType",
+        "vendor",
+    ),
     "simulated": ("simulated",),
 }
 """The attributes that devices of a source can have."""

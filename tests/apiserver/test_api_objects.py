@@ -78,7 +78,7 @@ BAD_SOURCES = [
         "a source of two kinds",
         of(source={"paths": {"include": ["/dev/video*"]}, "simulated": {"count": 1}}),
         f"{FIRST}.source",
-        "exactly one source must be given: paths, usb, pci or simulated",
+        "exactly one source must be given: paths, usb, pci, network or simulated",
     ),
     bad("a resource without source", config(resources=[{"name": "a.com/b"}]), f"{FIRST}.source", "Required value"),
     bad("no globs", including(), INCLUDE, "should have at least 1 items"),
@@ -171,6 +171,42 @@ BAD_SOURCES = [
         of(source={"pci": {"classes": ["030"]}}),
         f"{FIRST}.source.pci.classes[0]",
         "must be two, four or six hexadecimal digits",
+    ),
+    bad(
+        "a port with a slash in its name",
+        of(source={"network": {"pfNames": ["a/b"]}}),
+        f"{FIRST}.source.network.pfNames[0]",
+        "must be the name of a network device, with numbers of functions or without",
+    ),
+    bad(
+        "functions without a number",
+        of(source={"network": {"pfNames": ["eth0", "eth0#"]}}),
+        f"{FIRST}.source.network.pfNames[1]",
+        "enp2s0f0 or enp2s0f0#0,2-7",
+    ),
+    bad(
+        "a range of functions that ends before it begins",
+        of(source={"network": {"pfNames": ["eth0#1,7-2"]}}),
+        f"{FIRST}.source.network.pfNames[0]",
+        "must not have a range that ends before it begins",
+    ),
+    bad(
+        "functions of an address without its domain",
+        of(source={"network": {"rootDevices": ["3b:00.0#1"]}}),
+        f"{FIRST}.source.network.rootDevices[0]",
+        "must be a full PCI address, with numbers of functions or without",
+    ),
+    bad(
+        "a link type that there is not",
+        of(source={"network": {"linkTypes": ["wifi"]}}),
+        f"{FIRST}.source.network.linkTypes[0]",
+        "must be ether or infiniband",
+    ),
+    bad(
+        "a network function by an address without its domain",
+        of(source={"network": {"pciAddresses": ["3b:00.0"]}}),
+        f"{FIRST}.source.network.pciAddresses[0]",
+        "must be a full PCI address in lower case",
     ),
     bad(
         "a driver with a slash",
@@ -635,6 +671,27 @@ GOOD_OBJECTS = [
     good("a resource of k8s.io", of(name="k8s.io/camera")),
     good("a resource with capitals and dots", of(name="example.com/Camera_v1.5-hd")),
     good("two resources", config(resources=[resource(), resource("example.com/microphone")])),
+    good("all network functions", of(source={"network": {}})),
+    good(
+        "every selector of network functions",
+        of(
+            source={
+                "network": {
+                    "vendors": ["8086", "0x15b3"],
+                    "devices": ["1889"],
+                    "drivers": ["iavf", "vfio-pci"],
+                    "pciAddresses": ["0000:3b:02.1"],
+                    "pfNames": ["enp2s0f0#0,2-7", "ens1f0np0"],
+                    "rootDevices": ["0000:86:00.0#0-3", "0000:86:00.1"],
+                    "linkTypes": ["ether", "infiniband"],
+                    "isRdma": True,
+                    "needVhostNet": True,
+                    "excludeTopology": True,
+                    "ignoreLink": True,
+                }
+            }
+        ),
+    ),
     good("every wildcard", including("/dev/video?", "/dev/snd/pcm*", "/dev/tty[A-Z][!0]", "/dev/bus/usb/001/*")),
     good("a name with dots and a space", including("/dev/.hidden", "/dev/a..b", "/dev/a b")),
     good("everything in /dev", including("/dev/*")),

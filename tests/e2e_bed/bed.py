@@ -197,6 +197,10 @@ class Bed:
         """A pod."""
         return self.client.get("v1", "Pod", name, namespace=self.name)
 
+    def pods(self) -> list[str]:
+        """The names of all pods that were made here."""
+        return [pod["metadata"]["name"] for pod in self.client.list("v1", "Pod", namespace=self.name)]
+
     def running(self, *names: str) -> None:
         """Wait until these pods run."""
 

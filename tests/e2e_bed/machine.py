@@ -1,6 +1,6 @@
 """The virtual machine's hardware, moved by QEMU: what hack/vm/machine.py offers."""
 
-from e2e_bed.cluster import VM, run
+from e2e_bed.cluster import VM, on_node, run
 
 PF = "ens1"
 """The network card with SR-IOV functions, as the machine's kernel calls it."""
@@ -19,6 +19,32 @@ def unplug(device: str) -> None:
 def link(state: str) -> None:
     """Plug the network card's cable in (`up`), or pull it (`down`)."""
     run("docker", "exec", VM, "machine", "link", state)
+
+
+def function(number: int) -> str:
+    """The PCI address of a function of the network card."""
+    return on_node(VM, f"basename $(readlink /sys/class/net/{PF}/device/virtfn{number})").strip()
+
+
+def make_functions(count: int) -> None:
+    """Let the network card have so many functions, all made anew, with the kernel's driver."""
+    on_node(VM, f"cd /sys/class/net/{PF}/device && echo 0 >sriov_numvfs && echo {count} >sriov_numvfs")
+
+
+def bind(address: str, driver: str) -> None:
+    """Take a PCI function from its driver and give it to another."""
+    on_node(
+        VM,
+        f"cd /sys/bus/pci/devices/{address} && echo {driver} >driver_override && "
+        f"{{ [ ! -e driver ] || echo {address} >driver/unbind; }} && echo {address} >/sys/bus/pci/drivers_probe",
+    )
+
+
+def uplink() -> tuple[str, str]:
+    """The network device that the machine's default route leads through, and its PCI address."""
+    script = "dev=$(ip route show default | sed 's/.* dev \\([^ ]*\\).*/\\1/') && echo $dev && "
+    name, path = on_node(VM, f"{script} readlink -f /sys/class/net/$dev/device/..").split()
+    return name, path.rpartition("/")[2]
 
 
 def reset() -> None:

@@ -7,7 +7,7 @@ import pytest
 from apiserver_fixture.client import Client
 from e2e_bed.bed import Bed, until
 from e2e_bed.cluster import VM_LABEL, VM_TOLERATION, connect
-from e2e_bed.machine import PF
+from e2e_bed.machine import PF, uplink
 from e2e_bed.times import Times
 
 
@@ -21,7 +21,8 @@ def cluster() -> Iterator[Client]:
 def bed(cluster: Client) -> Iterator[Bed]:
     """A config for all that the machine has, served by its agent."""
     made = Bed(cluster, {}, Times())
-    fast = {"successThreshold": 1, "failureThreshold": 1, "periodSeconds": 1}
+    steady = {"successThreshold": 1, "failureThreshold": 1}
+    fast = {**steady, "periodSeconds": 1}
     link = {"type": "SysfsAttribute", "path": f"/sys/class/net/{PF}/operstate", "equals": ["up"]}
     made.apply(
         {
@@ -29,7 +30,9 @@ def bed(cluster: Client) -> Iterator[Bed]:
             "tolerations": [VM_TOLERATION],
             "resources": [
                 {"name": f"{made.resource}-serial", "source": {"usb": {"vendorID": "0403", "subsystems": ["tty"]}}},
-                {"name": f"{made.resource}-vf", "source": {"pci": {"drivers": ["vfio-pci"]}}},
+                {"name": f"{made.resource}-vf", "source": {"network": {"drivers": ["vfio-pci"]}}, "health": steady},
+                {"name": f"{made.resource}-net", "source": {"network": {"drivers": ["igbvf"]}}, "health": steady},
+                {"name": f"{made.resource}-host", "source": {"network": {"pciAddresses": [uplink()[1]]}}},
                 {
                     "name": f"{made.resource}-render",
                     "source": {"paths": {"include": ["/dev/dri/renderD*"]}},

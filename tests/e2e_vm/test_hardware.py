@@ -60,7 +60,7 @@ def test_a_device_with_a_probe_for_the_state_of_a_link_follows_the_cable(bed: Be
 
 def test_a_pod_gets_a_virtual_function_for_user_space_with_its_numa_node(bed: Bed) -> None:
     until(lambda: bed.offered(VM, f"{bed.resource}-vf") == 1, "allocatable is 1")
-    (function,) = devices(bed, "vf").values()
+    (function,) = [each for each in devices(bed, "vf").values() if each["state"] == "Healthy"]
     assert function["numaNode"] == 1
     bed.pod(
         "driver", 1, node=VM, resource=f"{bed.resource}-vf", script="ls /dev/vfio; : <>/dev/vfio/vfio && echo opened;"

@@ -8,6 +8,7 @@ from device_plugin_api.resource import (
     Cdi,
     EnvVar,
     Mount,
+    NetworkSource,
     PathsSource,
     PciSource,
     Resource,
@@ -75,7 +76,7 @@ def test_paths_outside_dev_are_refused(glob: str) -> None:
 
 @pytest.mark.parametrize("source", [Source(), Source(paths=PATHS.paths, simulated=SimulatedSource(count=1))])
 def test_exactly_one_source_must_be_given(source: Source) -> None:
-    assert of(source=source) == ["source: exactly one source must be given: paths, usb, pci, simulated"]
+    assert of(source=source) == ["source: exactly one source must be given: paths, usb, pci, network, simulated"]
 
 
 @pytest.mark.parametrize(
@@ -90,6 +91,11 @@ def test_exactly_one_source_must_be_given(source: Source) -> None:
         (Source(pci=PciSource(classes=("030",))), "source.pci.classes: '030' must be two, four or six"),
         (Source(pci=PciSource(drivers=("../x",))), "source.pci.drivers: '../x' must be letters"),
         (Source(pci=PciSource(addresses=("3b:00.0",))), "source.pci.addresses: '3b:00.0' must be a full PCI address"),
+        (Source(network=NetworkSource(drivers=("../x",))), "source.network.drivers: '../x' must be letters"),
+        (Source(network=NetworkSource(vendors=("x",))), "source.network.vendors: 'x' must be four hexadecimal digits"),
+        (Source(network=NetworkSource(link_types=("x",))), "source.network.linkTypes: 'x' must be ether or infiniband"),
+        (Source(network=NetworkSource(pf_names=("eth0#7-2",))), "source.network: the range 7-2 ends before it begins"),
+        (Source(network=NetworkSource(pci_addresses=("3b:0.0",))), "source.network.pciAddresses: '3b:0.0' must be a"),
     ],
 )
 def test_hardware_that_is_named_in_no_way_a_bus_does_is_refused_with_the_field(source: Source, problem: str) -> None:
@@ -100,6 +106,7 @@ def test_hardware_that_is_named_in_no_way_a_bus_does_is_refused_with_the_field(s
 def test_hexadecimal_numbers_may_have_their_prefix() -> None:
     assert of(source=Source(usb=UsbSource(vendor_id="0x0403", product_id="0x6001"))) == []
     assert of(source=Source(pci=PciSource(vendors=("0x8086",), classes=("0x0302", "03")))) == []
+    assert of(source=Source(network=NetworkSource(vendors=("0x8086",), pf_names=("eth0#0,2-7",)))) == []
 
 
 def test_a_name_that_the_kubelet_would_refuse_is_refused() -> None:

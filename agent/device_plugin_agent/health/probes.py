@@ -5,12 +5,13 @@ from collections.abc import Callable
 from device_plugin_agent.clock import Clock
 from device_plugin_agent.health.attribute import Attribute
 from device_plugin_agent.health.heartbeat import Heartbeat
-from device_plugin_agent.health.link import link
+from device_plugin_agent.health.link import Link
 from device_plugin_agent.health.tracker import WORKS, Look, Observation
-from device_plugin_agent.sources import Candidate, HostView
+from device_plugin_agent.sources import Candidate, HostView, Unfit
 from device_plugin_api.resource import Health, Probe
 
 EXISTS = Probe(type="Exists")
+LINK = Probe(type="Link")
 
 LINK_PERIOD = 1.0
 """Seconds between two looks at a link: the kernel sends no event when a carrier goes."""
@@ -19,8 +20,10 @@ Polled = Callable[[Candidate], Observation]
 """Looks once. It may block, and must not raise."""
 
 
-def exists(candidate: Candidate | None, known_as: str) -> Observation:
+def exists(candidate: Candidate | None, known_as: str, unfit: Unfit | None = None) -> Observation:
     """The Exists probe: discovery itself is the look. `known_as` is the device's path, or its ID without one."""
+    if candidate is None and unfit is not None:
+        return Observation(look=Look.ABSENT, reason=unfit.reason, message=f"{known_as}: {unfit.why}")
     if candidate is None:
         return Observation(look=Look.ABSENT, reason="DeviceMissing", message=f"{known_as} is gone from the node")
     if candidate.failure is not None:
@@ -35,7 +38,7 @@ def polled(health: Health, host: HostView, clock: Clock) -> dict[Probe, Polled]:
 
 def period_of(probe: Probe, health: Health) -> float:
     """Seconds between two looks."""
-    return LINK_PERIOD if probe.type == "Link" else float(health.period_seconds)
+    return LINK_PERIOD if probe.type == LINK.type else float(health.period_seconds)
 
 
 def _made(probe: Probe, host: HostView, clock: Clock) -> Polled:
@@ -45,6 +48,6 @@ def _made(probe: Probe, host: HostView, clock: Clock) -> Polled:
         case "HeartbeatFile":
             return Heartbeat(probe, host, clock)
         case "Link":
-            return lambda candidate: link(host, candidate)
+            return Link(host, clock)
         case _:
             raise ValueError(f"this agent knows no probe {probe.type}")

@@ -16,6 +16,7 @@ class Look(Enum):
     GOOD = "good"
     BAD = "bad"
     ABSENT = "absent"
+    """Gone, or cut off: so certain that one look is enough."""
     FAILED = "failed"
     """The look itself failed: nothing is known about the device."""
 

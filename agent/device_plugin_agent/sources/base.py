@@ -8,6 +8,12 @@ from typing import Protocol
 from device_plugin_agent.uevents import Uevent
 from device_plugin_api.node import SelectionStep
 
+DRIVER = "driver"
+"""The attribute of a device that names the driver it is bound to."""
+
+DRIVER_CHANGED = "DriverChanged"
+"""Reason of a device that is there, bound to another driver than the one it is wanted or was handed out with."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Candidate:
@@ -21,12 +27,31 @@ class Candidate:
     """Host paths of its own device nodes, links followed."""
     shared_nodes: tuple[str, ...] = ()
     """Host paths of nodes that a container needs too, and that every device of the kind has: /dev/vfio/vfio."""
+    hardware: tuple[str, ...] = ()
+    """Directories in the host's /sys that are its own, for a device that may have no node, or have another one soon."""
     sysfs: str = ""
     """Its directory in the host's /sys, links followed; empty when it has none."""
+    uplink: str = ""
+    """The directory in the host's /sys of what it reaches its network through, when that is another device."""
     numa_node: int | None = None
     attributes: Mapping[str, str] = field(default_factory=dict)
     failure: str | None = None
     """Why its state could not be seen, when it could not."""
+
+    @property
+    def marks(self) -> frozenset[str]:
+        """What makes another device the same one, if it has any of these too."""
+        return frozenset((*self.nodes, *self.hardware))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Unfit:
+    """Why a device that is there is not offered."""
+
+    reason: str
+    """One word."""
+    why: str
+    """For people."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,6 +64,8 @@ class Discovery:
     """Seconds after which it is different without any event; None when that cannot be known."""
     withheld: Mapping[str, str] = field(default_factory=dict)
     """IDs of what is there and belongs to another config, and why it is not offered."""
+    unfit: Mapping[str, Unfit] = field(default_factory=dict)
+    """IDs of what is there and cannot be offered now, for reasons better than that it is gone."""
 
 
 class Source(Protocol):

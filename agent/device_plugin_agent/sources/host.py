@@ -24,6 +24,8 @@ class HostView:
     dev_root: Path
     sys_root: Path
     heartbeat_dir: Path = Path(HEARTBEATS)
+    net_dir: Path = Path("/host/net")
+    """The host's routes: /proc/1/net of the host."""
     allow_block_devices: bool = False
     allow_memory_devices: bool = False
 

@@ -3,6 +3,7 @@
 from device_plugin_agent.clock import Clock
 from device_plugin_agent.sources.base import Source
 from device_plugin_agent.sources.host import HostView
+from device_plugin_agent.sources.network import Network
 from device_plugin_agent.sources.paths import Paths
 from device_plugin_agent.sources.pci import Pci
 from device_plugin_agent.sources.simulated import Simulated
@@ -25,6 +26,8 @@ def source_for(resource: Resource, host: HostView, clock: Clock) -> Source:
         return Usb(spec.usb, host)
     if spec.pci is not None:
         return Pci(spec.pci, host)
+    if spec.network is not None:
+        return Network(spec.network, host)
     if spec.simulated is not None:
         return Simulated(resource.name, spec.simulated, clock)
     raise UnknownSource(f"this agent knows the sources {', '.join(SOURCES)}, and none of them is given")

@@ -1,8 +1,9 @@
 """Narrowing a list of devices step by step, so that "why is nothing here" answers itself."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Generic, TypeVar
 
+from device_plugin_agent.sources.base import Unfit
 from device_plugin_api.node import SelectionStep
 
 _MAX_DROPPED_SHOWN = 8
@@ -17,11 +18,23 @@ class Selection(Generic[_Item]):
     def __init__(self, step: str, items: Iterable[_Item], name: Callable[[_Item], str]) -> None:
         self.items = list(items)
         self.steps = [SelectionStep(step=step, kept=len(self.items))]
+        self.unfit: dict[str, Unfit] = {}
+        """Those that were dropped with `told_as`, by name."""
         self._name = name
 
-    def keep(self, step: str, dropped_because: Callable[[_Item], str | None]) -> None:
-        """Drop those for which there is a reason; an empty reason needs no words."""
+    def narrow(self, what: str, values: Collection[str], fits: Callable[[_Item], bool]) -> None:
+        """Keep those that fit one of the values, if any are given."""
+        if values:
+            self.keep(f"{what} {' or '.join(values)}", lambda item: None if fits(item) else "")
+
+    def keep(self, step: str, dropped_because: Callable[[_Item], str | None], *, told_as: str = "") -> None:
+        """Drop those for which there is a reason; an empty reason needs no words.
+
+        `told_as`: the one word for it, of a device that was offered before.
+        """
         judged = [(item, dropped_because(item)) for item in self.items]
+        if told_as:
+            self.unfit |= {self._name(item): Unfit(reason=told_as, why=why) for item, why in judged if why}
         self.items = [item for item, why in judged if why is None]
         dropped = [printable(f"{self._name(item)}: {why}") for item, why in judged if why]
         self.steps.append(

@@ -10,7 +10,7 @@ import msgspec
 
 from device_plugin_api import group, names
 from device_plugin_api.config import ConfigSpec
-from device_plugin_api.hostpaths import HEARTBEATS
+from device_plugin_api.hostpaths import DEVICE_INFO, HEARTBEATS
 from device_plugin_operator.facts import Config
 from device_plugin_operator.plan import revision
 from device_plugin_operator.settings import Settings
@@ -168,6 +168,10 @@ def _volumes(spec: ConfigSpec, settings: Settings) -> tuple[list[Json], list[Jso
     if any(resource.allocation.by_cdi(runtime=True) for resource in spec.resources):
         # Who writes there can run programs on the node: only agents that need it may.
         table.append(("cdi", "/var/run/cdi", None, True, "DirectoryOrCreate", None))
+    if any(resource.source.network is not None for resource in spec.resources):
+        table.append(("device-info", DEVICE_INFO, None, True, "DirectoryOrCreate", None))
+        # The host's routes: who uses a network card. No more of /proc, and not the host's network namespace itself.
+        table.append(("net", "/proc/1/net", "/host/net", False, "Directory", None))
     volumes: list[Json] = []
     mounts: list[Json] = []
     for name, host, inside, writable, type_, propagation in table:

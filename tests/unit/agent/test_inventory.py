@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from device_plugin_agent.health.tracker import WORKS, Look, Observation
 from device_plugin_agent.inventory import ALLOCATION_GRACE, MISSING_RETENTION, Inventory
-from device_plugin_agent.sources import Candidate, Discovery
+from device_plugin_agent.sources import Candidate, Discovery, Unfit
 from device_plugin_api.config import SlotCounts
 from device_plugin_api.node import Device, DeviceState, Holder
 from device_plugin_api.resource import Health, Probe
@@ -22,9 +22,11 @@ class Bench:
         self.time = 100.0
 
     def see(self, *names: str, after: float = 0) -> None:
-        self.time += after
         found = tuple(Candidate(id=name, path=f"/dev/{name}", nodes=(f"/dev/{name}",)) for name in names)
-        discovery = Discovery(candidates=found, steps=())
+        self.take(Discovery(candidates=found, steps=()), after=after)
+
+    def take(self, discovery: Discovery, after: float = 0) -> None:
+        self.time += after
         self.inventory.observe(discovery, now=self.time + 1e9, monotonic=self.time)
 
     def use(self, *names: str) -> None:
@@ -52,6 +54,41 @@ def test_a_vanished_device_stays_listed_as_missing() -> None:
     bench.see("b")
     assert bench.states == {"a": "DeviceMissing", "b": "Works"}
     assert not bench.inventory.entries["a"].healthy
+
+
+def bound(driver: str) -> Discovery:
+    return Discovery(candidates=(Candidate(id="a", attributes={"driver": driver}),), steps=())
+
+
+def test_a_device_that_is_there_but_unfit_is_told_by_why() -> None:
+    bench = Bench()
+    bench.see("a")
+    unfit = {"a": Unfit(reason="DriverChanged", why="its driver is y"), "b": Unfit(reason="X", why="never offered")}
+    bench.take(Discovery(candidates=(), steps=(), unfit=unfit))
+    assert bench.states == {"a": "DriverChanged"}
+    assert bench.inventory.entries["a"].track.message == "/dev/a: its driver is y"
+
+
+def test_a_device_that_gets_another_driver_is_the_same_device_when_nobody_has_it() -> None:
+    bench = Bench()
+    bench.take(bound("x"))
+    bench.take(bound("y"))
+    assert bench.states == {"a": "Works"}
+
+
+def test_a_device_in_use_that_gets_another_driver_is_unhealthy_until_it_is_free_or_as_it_was() -> None:
+    bench = Bench()
+    bench.take(bound("x"))
+    bench.use("a")
+    bench.take(bound("y"))
+    assert bench.states == {"a": "DriverChanged"}
+    bench.take(bound("x"), after=1)
+    assert bench.states == {"a": "Works"}
+    bench.take(bound("y"), after=1)
+    bench.use()
+    bench.take(bound("y"), after=1)
+    assert bench.states == {"a": "Works"}
+    assert bench.inventory.entries["a"].device.attributes == {"driver": "y"}
 
 
 def test_a_missing_free_device_is_forgotten_after_the_retention() -> None:

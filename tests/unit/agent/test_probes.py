@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from device_plugin_agent.health.attribute import Attribute
 from device_plugin_agent.health.heartbeat import Heartbeat, beat
-from device_plugin_agent.health.link import link
-from device_plugin_agent.health.probes import polled
+from device_plugin_agent.health.link import Link, link
+from device_plugin_agent.health.probes import LINK_PERIOD, polled
 from device_plugin_agent.health.tracker import Look
 from device_plugin_agent.sources import Candidate, HostView
 from device_plugin_api import patterns
@@ -131,7 +131,7 @@ def test_every_pattern_of_the_grammar_that_compiles_answers(pattern: str, text: 
 def test_a_network_device_without_carrier_is_a_bad_link(host: HostView) -> None:
     write(host, f"{PCI}/net/eth0/operstate", "down\n")
     seen = link(host, CARD)
-    assert (seen.look, seen.reason, seen.message) == (Look.BAD, "LinkDown", "eth0 is down")
+    assert (seen.look, seen.reason, seen.message) == (Look.ABSENT, "LinkDown", "eth0 is down")
     write(host, f"{PCI}/net/eth0/operstate", "up\n")
     assert link(host, CARD).look is Look.GOOD
 
@@ -147,7 +147,34 @@ def test_a_driver_that_tells_no_state_is_judged_by_its_carrier(host: HostView) -
     write(host, f"{PCI}/net/eth0/carrier", "1")
     assert link(host, CARD).look is Look.GOOD
     write(host, f"{PCI}/net/eth0/carrier", "0")
-    assert link(host, CARD).look is Look.BAD
+    assert link(host, CARD).look is Look.ABSENT
+
+
+def test_a_function_has_the_link_of_what_it_reaches_its_network_through(host: HostView) -> None:
+    write(host, f"{PCI}/net/own/operstate", "down")
+    write(host, "devices/pci0000:00/0000:00:01.0/net/port/operstate", "up")
+    uplink = "/sys/devices/pci0000:00/0000:00:01.0"
+    assert link(host, Candidate(id="function", sysfs=f"/sys/{PCI}", uplink=uplink)).look is Look.GOOD
+
+
+def test_the_functions_of_a_card_are_one_look_at_its_link_and_the_next_second_is_another(host: HostView) -> None:
+    clock = ManualClock()
+    probe = Link(host, clock)
+    functions = [Candidate(id=str(number), sysfs=f"/sys/{PCI}/vf{number}", uplink=f"/sys/{PCI}") for number in (0, 1)]
+    write(host, f"{PCI}/net/port/operstate", "up")
+    assert probe(functions[0]).look is Look.GOOD
+    write(host, f"{PCI}/net/port/operstate", "down")
+    assert probe(functions[1]).look is Look.GOOD
+    clock.advance(LINK_PERIOD)
+    assert [probe(each).look for each in functions] == [Look.ABSENT, Look.ABSENT]
+
+
+def test_what_stands_for_others_ports_says_nothing_of_a_cards_link(host: HostView) -> None:
+    write(host, f"{PCI}/net/port/operstate", "up")
+    write(host, f"{PCI}/net/port/phys_port_name", "p0")
+    write(host, f"{PCI}/net/port_1/operstate", "down")
+    write(host, f"{PCI}/net/port_1/phys_port_name", "pf0vf1")
+    assert link(host, CARD).look is Look.GOOD
 
 
 def test_the_link_of_a_network_device_itself(host: HostView) -> None:

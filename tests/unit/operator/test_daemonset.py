@@ -85,6 +85,21 @@ def test_only_agents_that_may_need_it_can_write_where_container_runtimes_look_fo
         assert cdi_mounts(None, mode) == [{"name": "cdi", "mountPath": "/var/run/cdi"}]
 
 
+def test_only_agents_of_network_functions_see_the_hosts_routes_and_write_device_information() -> None:
+    def network_mounts(source: Json) -> list[Json]:
+        made = pod_of(spec(resources=[{"name": "example.com/a", "source": source}]))
+        paths = {volume["name"]: volume["hostPath"]["path"] for volume in made["volumes"]}
+        mounts = made["containers"][0]["volumeMounts"]
+        return [mount | {"host": paths[mount["name"]]} for mount in mounts if mount["name"] in ("device-info", "net")]
+
+    assert network_mounts({"simulated": {"count": 1}}) == []
+    where = "/var/run/k8s.cni.cncf.io/devinfo/dp"
+    assert network_mounts({"network": {}}) == [
+        {"name": "device-info", "mountPath": where, "host": where},
+        {"name": "net", "mountPath": "/host/net", "readOnly": True, "host": "/proc/1/net"},
+    ]
+
+
 def test_only_the_pod_resources_socket_follows_the_kubelets_root() -> None:
     made = daemonset.wanted(config(), spec(), replace(SETTINGS, kubelet_root="/data/kubelet"))
     volumes = made["spec"]["template"]["spec"]["volumes"]

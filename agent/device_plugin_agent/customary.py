@@ -1,0 +1,54 @@
+"""Variables that the users of a kind of hardware already know, beside those that every device has. Pure."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+
+from device_plugin_agent.sources import Candidate
+from device_plugin_api.resource import Source
+
+_PCI_ADDRESS = "pciAddress"
+
+_NODES = (
+    (re.compile("/dev/vfio/vfio"), "vfio", "mount"),
+    (re.compile("/dev/vfio/.+"), "vfio", "dev-mount"),
+    (re.compile("/dev/uio[0-9]+"), "uio", "mount"),
+    (re.compile("/dev/vhost-vdpa-[0-9]+"), "vdpa", "mount"),
+    (re.compile("/dev/vhost-net"), "vhost", "net-mount"),
+    (re.compile("/dev/net/tun"), "vhost", "tun-mount"),
+    (re.compile("/dev/infiniband/rdma_cm"), "rdma", "rdma_cm"),
+    (re.compile("/dev/infiniband/uverbs[0-9]+"), "rdma", "uverbs"),
+    (re.compile("/dev/infiniband/umad[0-9]+"), "rdma", "umad"),
+    (re.compile("/dev/infiniband/issm[0-9]+"), "rdma", "issm"),
+)
+"""Nodes on the host, and by what words programs look for them in PCIDEVICE_…_INFO."""
+
+Given = tuple[Candidate, Mapping[str, str]]
+"""A device and its nodes: path on the host → path in the container."""
+
+
+def variables(resource_name: str, source: Source, given: Sequence[Given]) -> dict[str, str]:
+    """The variables of a container that was given these devices."""
+    if source.network is not None or source.pci is not None:
+        return _pci(resource_name, given)
+    return {}
+
+
+def _pci(resource_name: str, given: Sequence[Given]) -> dict[str, str]:
+    """PCIDEVICE_<RESOURCE> and …_INFO, as the SR-IOV network device plugin sets them and DPDK programs read them."""
+    name = f"PCIDEVICE_{re.sub('[./-]', '_', resource_name.upper())}"
+    addresses = [device.attributes[_PCI_ADDRESS] for device, _ in given]
+    info = {device.attributes[_PCI_ADDRESS]: _info(device, paths) for device, paths in given}
+    return {name: ",".join(addresses), f"{name}_INFO": json.dumps(info, separators=(",", ":"))}
+
+
+def _info(device: Candidate, paths: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    info = {"generic": {"deviceID": device.attributes[_PCI_ADDRESS]}}
+    if "rdmaDevice" in device.attributes:
+        info["rdma"] = {"rdma_dev": device.attributes["rdmaDevice"]}
+    for host, inside in paths.items():
+        for pattern, family, word in _NODES:
+            if pattern.fullmatch(host):
+                info.setdefault(family, {})[word] = inside
+                break
+    return info
