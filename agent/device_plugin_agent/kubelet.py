@@ -213,7 +213,12 @@ class Registration:
         except RuntimeError as error:
             raise OSError(str(error)) from None
         self._server, self._socket = server, path  # known before it runs: who cancels the start has it stopped
-        await server.start()
+        starting = asyncio.ensure_future(server.start())
+        try:
+            await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            await starting  # one turn of the loop; grpc fails in its stop when its start was broken off
+            raise
         return path.name
 
     async def _stop_serving(self) -> None:

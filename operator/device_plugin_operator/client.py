@@ -4,6 +4,7 @@ The package's own calls are slow, strict about partial objects and take an answe
 does well is finding out where the API server is and who we are.
 """
 
+import asyncio
 import logging
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -138,6 +139,8 @@ class Client:
         """The answer's body. Raises RequestFailed."""
         data = None if body is None else msgspec.json.encode(body)
         status = 0
+        loop = asyncio.get_running_loop()
+        sent = loop.time()
         try:
             async with self._session.request(
                 method,
@@ -152,7 +155,8 @@ class Client:
         except (aiohttp.ClientError, OSError) as error:
             raise Unreachable(f"{method} {path}: {error or type(error).__name__}") from error
         finally:
-            _log.debug("Requested", extra={"method": method, "path": path, "status": status})
+            took = round(loop.time() - sent, 6)
+            _log.debug("Requested", extra={"method": method, "path": path, "status": status, "seconds": took})
             self._on_answer(method, path, status)
         if status >= 400:
             raise _refusal(status, content, response.headers.get("Retry-After"))

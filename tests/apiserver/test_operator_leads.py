@@ -50,9 +50,9 @@ class Replica:
         return any(line["msg"] == message for line in self.lines())
 
     def writes(self) -> list[float]:
-        """When it changed anything but the Lease (Unix time)."""
+        """When it sent a change of anything but the Lease (Unix time): the log's line comes with the answer."""
         return [
-            float(str(line["ts"]))
+            float(str(line["ts"])) - float(str(line["seconds"]))
             for line in self.lines()
             if line["msg"] == "Requested"
             and line["method"] != "GET"

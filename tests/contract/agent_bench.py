@@ -167,10 +167,15 @@ class Bench:
         task = asyncio.create_task(agent.run(api, spec))
         waiting = asyncio.current_task()
         assert waiting is not None
-        task.add_done_callback(lambda ended: None if ended.cancelled() else waiting.cancel("the agent ended by itself"))
+
+        def interrupt(_: object) -> None:
+            waiting.cancel("the agent ended by itself")
+
+        task.add_done_callback(interrupt)
         try:
             yield agent
         finally:
+            task.remove_done_callback(interrupt)
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
             if not task.cancelled():

@@ -110,3 +110,13 @@ async def test_nothing_is_left_open_after_many_changes(bench: Bench) -> None:
             if turn == 0:
                 before = descriptors()
         assert descriptors() <= before
+
+
+@pytest.mark.parametrize("turns", range(8))
+async def test_an_agent_may_be_told_to_end_at_any_moment_of_its_start(bench: Bench, turns: int) -> None:
+    bench.plug("video0")
+    bench.api.put(spec())
+    async with bench.agent():
+        for _ in range(turns):
+            await asyncio.sleep(0)
+    assert list(bench.kubelet.directory.glob("dp-*.sock")) == []
