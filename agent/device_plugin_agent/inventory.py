@@ -318,7 +318,8 @@ class Inventory:
         found = worst(waiting if track is None else track for track in entry.tracks.values())
         flaps = restless(entry.flaps, entry.worst, found, monotonic)
         cordon = self._cordoned.get(entry.device.id)
-        return replace(entry, worst=found, flaps=flaps, track=shown(entry.track, found, flaps, cordon, now=now))
+        told = shown(entry.track, found, flaps, cordon, now=now, monotonic=monotonic)
+        return replace(entry, worst=found, flaps=flaps, track=told)
 
     def _unwanted(
         self, entry: Entry, now: float, reason: str = NOT_SELECTED, message: str = f"no longer selected; {_LEAVES}"

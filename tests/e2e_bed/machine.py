@@ -32,11 +32,12 @@ def make_functions(count: int) -> None:
 
 
 def bind(address: str, driver: str) -> None:
-    """Take a PCI function from its driver and give it to another."""
+    """Take a PCI function from its driver and give it to another; one that has that driver is left alone."""
     on_node(
         VM,
-        f"cd /sys/bus/pci/devices/{address} && echo {driver} >driver_override && "
-        f"{{ [ ! -e driver ] || echo {address} >driver/unbind; }} && echo {address} >/sys/bus/pci/drivers_probe",
+        f"cd /sys/bus/pci/devices/{address} || exit; "
+        f'[ "$(basename "$(readlink driver)")" = {driver} ] || {{ echo {driver} >driver_override && '
+        f"{{ [ ! -e driver ] || echo {address} >driver/unbind; }} && echo {address} >/sys/bus/pci/drivers_probe; }}",
     )
 
 

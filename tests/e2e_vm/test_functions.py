@@ -100,8 +100,8 @@ def test_functions_that_are_taken_away_in_use_are_told_and_so_are_those_made_lat
     bed.running("holder")
     agent = bed.agent(VM)["metadata"]["uid"]
     machine.make_functions(0)
-    become(bed, "net", dict.fromkeys(functions[:-1], MISSING), limit=10)
-    become(bed, "vf", {functions[-1]: MISSING}, limit=10)
+    become(bed, "net", dict.fromkeys(functions[:-1], MISSING))
+    become(bed, "vf", {functions[-1]: MISSING})
     machine.make_functions(FUNCTIONS)
     become(bed, "net", dict.fromkeys(functions, WORKS))
     assert bed.agent(VM)["metadata"]["uid"] == agent, "no agent was restarted for it"
@@ -111,7 +111,7 @@ def test_a_function_that_another_driver_takes_is_told_by_that_and_offered_as_wha
     bed: Bed, functions: list[str]
 ) -> None:
     machine.bind(functions[0], "vfio-pci")
-    become(bed, "net", {functions[0]: CHANGED}, limit=10)
+    become(bed, "net", {functions[0]: CHANGED})
     become(bed, "vf", {functions[0]: WORKS})
     machine.bind(functions[0], "igbvf")
     become(bed, "net", {functions[0]: WORKS})

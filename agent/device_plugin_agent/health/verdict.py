@@ -12,6 +12,9 @@ FLAP_TURNS, FLAP_WINDOW = 6, 60.0
 FLAP_QUIET = 30.0
 """Seconds without a turn that end it."""
 
+FLAP_FAULT = 5.0
+"""Seconds without a turn after which a fault is told by its own reason again: what keeps the device down now."""
+
 _SHOWN_COUNTS = (1000, 500, 200, 100, 50, 20, 10, FLAP_TURNS)
 """The count is shown in steps: each change of the message is a write to the API server."""
 
@@ -48,7 +51,7 @@ def _rank(track: Track) -> int:
 def restless(flaps: Flaps, before: Track | None, after: Track, monotonic: float) -> Flaps:
     """Count a turn: a device failed, or came back, or its way back broke off."""
     if flaps.turns and monotonic - flaps.turns[-1] >= FLAP_QUIET:
-        flaps = replace(flaps, flapping=False, count=0)
+        flaps = STEADY
     if before is None or not _turned(before, after):
         return flaps
     recent = (*(turn for turn in flaps.turns if monotonic - turn < FLAP_WINDOW), monotonic)[-FLAP_TURNS:]
@@ -60,14 +63,19 @@ def _turned(before: Track, after: Track) -> bool:
     return failed == back or (failed and not before.settled and after.settled)
 
 
-def shown(before: Track, found: Track, flaps: Flaps, cordon: str | None, *, now: float) -> Track:
+def shown(before: Track, found: Track, flaps: Flaps, cordon: str | None, *, now: float, monotonic: float) -> Track:
     """What everybody is told. `cordon` is why the device is not handed out, None when it is; `now` is Unix time."""
-    if flaps.flapping:
+    if flaps.flapping and not _lasts(found, flaps, monotonic):
         found = Track(state=DeviceState.UNHEALTHY, reason="Flapping", message=_flapping(flaps), since=now)
     if cordon is not None:
         fault = "" if found.state is DeviceState.HEALTHY else f"; besides, {found.reason}: {found.message}".rstrip(": ")
         found = Track(state=DeviceState.CORDONED, reason="Cordoned", message=cordon + fault, since=now)
     return replace(found, since=before.since if before.state is found.state else now)
+
+
+def _lasts(found: Track, flaps: Flaps, monotonic: float) -> bool:
+    fault = found.state is DeviceState.UNHEALTHY and found.settled
+    return fault and monotonic - flaps.turns[-1] >= FLAP_FAULT
 
 
 def _flapping(flaps: Flaps) -> str:

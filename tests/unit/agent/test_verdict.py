@@ -6,7 +6,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from device_plugin_agent.health.tracker import RECOVERY_PERIOD, WORKS, Look, Observation, Track, step
-from device_plugin_agent.health.verdict import FLAP_QUIET, FLAP_TURNS, FLAP_WINDOW, STEADY, restless, shown, worst
+from device_plugin_agent.health.verdict import (
+    FLAP_FAULT,
+    FLAP_QUIET,
+    FLAP_TURNS,
+    FLAP_WINDOW,
+    STEADY,
+    restless,
+    shown,
+    worst,
+)
 from device_plugin_api.node import DeviceState
 from device_plugin_api.resource import Health
 
@@ -38,7 +47,7 @@ class Device:
         found = step(self.worst, seen, self.health, now=self.time, monotonic=self.time)
         self.flaps = restless(self.flaps, self.worst, found, self.time)
         self.worst = found
-        self.shown = shown(self.shown, found, self.flaps, None, now=self.time)
+        self.shown = shown(self.shown, found, self.flaps, None, now=self.time, monotonic=self.time)
         return self.shown
 
 
@@ -108,6 +117,26 @@ def test_flapping_ends_in_what_the_device_is_after_a_quiet_while() -> None:
         assert device.shown.reason == reason
 
 
+def test_a_fault_that_stays_is_told_by_its_own_reason_although_the_device_flapped_before() -> None:
+    device = Device()
+    for _ in range(4):
+        for seen in (WORKS, WORKS, GONE):
+            device.look(seen)
+    assert device.look(DOWN, FLAP_FAULT - 1).reason == "Flapping"
+    assert device.look(DOWN, 1).reason == "LinkDown"
+    assert device.look(WORKS).reason == "Flapping"
+
+
+def test_a_device_that_was_steady_for_a_while_is_not_flapping_at_its_next_failure() -> None:
+    device = Device()
+    for _ in range(4):
+        for seen in (WORKS, WORKS, GONE):
+            device.look(seen)
+    for _ in range(int(FLAP_QUIET) + 2):
+        device.look(WORKS)
+    assert device.look(GONE).reason == "DeviceMissing"
+
+
 def test_since_moves_only_when_the_shown_state_changes() -> None:
     device = Device()
     device.look(WORKS)
@@ -120,15 +149,15 @@ def test_since_moves_only_when_the_shown_state_changes() -> None:
 
 
 def test_a_cordoned_device_shows_why_and_that_it_is_broken_besides() -> None:
-    told = shown(HEALTHY, HEALTHY, STEADY, "lens broken", now=5)
+    told = shown(HEALTHY, HEALTHY, STEADY, "lens broken", now=5, monotonic=5)
     assert (told.state, told.reason, told.message, told.since) == (DeviceState.CORDONED, "Cordoned", "lens broken", 5)
     broken = replace(UNHEALTHY, reason="LinkDown", message="eth0 is down")
-    again = shown(told, broken, STEADY, "lens broken", now=9)
+    again = shown(told, broken, STEADY, "lens broken", now=9, monotonic=9)
     assert (again.message, again.since) == ("lens broken; besides, LinkDown: eth0 is down", 5)
 
 
 def test_a_device_that_is_no_longer_cordoned_is_what_it_is() -> None:
-    told = shown(track(DeviceState.CORDONED), UNHEALTHY, STEADY, None, now=9)
+    told = shown(track(DeviceState.CORDONED), UNHEALTHY, STEADY, None, now=9, monotonic=9)
     assert (told.state, told.since) == (DeviceState.UNHEALTHY, 9)
 
 
