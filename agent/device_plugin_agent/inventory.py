@@ -73,6 +73,7 @@ class Entry:
             and self.selected
             and not self.flaps.turns
             and self.device.failure is None
+            and self.device.trouble is None
             and all(track is not None and track.undisturbed for track in self.tracks.values())
         )
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from device_plugin_api import hardware, hostpaths, templates
 from device_plugin_api.functions import FunctionRange
 from device_plugin_api.names import resource_name_error
+from device_plugin_api.nvidia import NvidiaSource
 from device_plugin_api.resource import SOURCES, Allocation, NetworkSource, PciSource, Resource, Source, UsbSource
 from device_plugin_api.rules import MAX_SLOTS
 
@@ -41,6 +42,8 @@ def problems(resource: Resource) -> Iterator[str]:
         yield from _pci_problems(resource.source.pci)
     if resource.source.network is not None:
         yield from _network_problems(resource.source.network)
+    if resource.source.nvidia is not None:
+        yield from _nvidia_problems(resource.source.nvidia)
     if resource.source.simulated is not None:
         slots = resource.source.simulated.count * resource.sharing.replicas
         if slots > MAX_SLOTS:
@@ -92,6 +95,24 @@ def _network_problems(network: NetworkSource) -> Iterator[str]:
             FunctionRange.parse(text)
         except ValueError as error:
             yield f"source.network: {error}"
+
+
+def _nvidia_problems(nvidia: NvidiaSource) -> Iterator[str]:
+    yield from _form_problems("source.nvidia.uuids", hardware.GPU_UUID, nvidia.uuids)
+    yield from _form_problems("source.nvidia.pciAddresses", hardware.PCI_ADDRESS, nvidia.pci_addresses)
+    yield from _form_problems("source.nvidia.mig.profiles", hardware.MIG_PROFILE, nvidia.mig.profiles)
+    if nvidia.mig.mode not in ("None", "Single", "Mixed"):
+        yield "source.nvidia.mig.mode: must be None, Single or Mixed"
+    elif (nvidia.mig.mode == "Mixed" and not nvidia.mig.profiles) or (
+        nvidia.mig.mode == "None" and nvidia.mig.profiles
+    ):
+        yield "source.nvidia.mig.profiles: must be given with mode: Mixed, and must not be with mode: None"
+    if nvidia.device_list not in ("Environment", "CDI", "Both"):
+        yield "source.nvidia.deviceList: must be Environment, CDI or Both"
+    if nvidia.min_memory is not None and nvidia.max_memory is not None and nvidia.min_memory > nvidia.max_memory:
+        yield "source.nvidia: minMemoryMiB must not exceed maxMemoryMiB"
+    if nvidia.xids is not None and (nvidia.xids.ignored is None) == (nvidia.xids.critical is None):
+        yield "source.nvidia.xids: exactly one of ignored and critical must be given"
 
 
 def _form_problems(field: str, form: hardware.Form, names: tuple[str, ...]) -> Iterator[str]:

@@ -33,6 +33,14 @@ ROOT_FUNCTIONS = Form(
     "must be a full PCI address, with numbers of functions or without: 0000:3b:00.0 or 0000:3b:00.0#0,2-7",
 )
 LINK_TYPE = Form("^(ether|infiniband)$", "must be ether or infiniband")
+_UUID = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+GPU_UUID = Form(
+    f"^(GPU-{_UUID}|MIG-{_UUID}|MIG-GPU-{_UUID}/[0-9]{{1,3}}/[0-9]{{1,3}})$",
+    "must be a UUID as nvidia-smi -L shows it: GPU-… or MIG-… and 32 hexadecimal digits in lower case",
+)
+MIG_PROFILE = Form(
+    "^([1-9]c[.])?[1-9]g[.][1-9][0-9]{0,3}gb([+][a-z.]{1,8})?$", "must be a MIG profile, such as 1g.10gb or 1c.3g.40gb"
+)
 KERNEL_NAME = Form("^[A-Za-z0-9_.-]+$", "must be letters, digits, '_', '.' and '-'")
 """A subsystem or a driver."""
 

@@ -8,6 +8,7 @@ from typing import Annotated
 from msgspec import Struct, field, structs
 
 from device_plugin_api import rules
+from device_plugin_api.nvidia import NvidiaSource
 from device_plugin_api.schema import ATOMIC, ATOMIC_MAP, DEFAULT_EMPTY, doc, enum, list_map
 
 DeviceGlob = Annotated[str, doc("A path or glob below /dev.", max_length=256, rules=rules.DEVICE_GLOB)]
@@ -208,6 +209,7 @@ class Source(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=Tr
     usb: Annotated[UsbSource, doc("USB devices.")] | None = None
     pci: Annotated[PciSource | None, doc("PCI functions.", rules=rules.PCI_SOURCE)] = None
     network: Annotated[NetworkSource, doc("SR-IOV functions of network cards.")] | None = None
+    nvidia: Annotated[NvidiaSource | None, doc("NVIDIA GPUs.", rules=rules.NVIDIA_SOURCE)] = None
     simulated: Annotated[SimulatedSource, doc("Made-up devices.")] | None = None
 
 

@@ -89,9 +89,9 @@ SIMULATED_FAILURE = (
 
 ONE_SOURCE = (
     rule(
-        "[has(self.paths), has(self.usb), has(self.pci), has(self.network), has(self.simulated)]"
+        "[has(self.paths), has(self.usb), has(self.pci), has(self.network), has(self.nvidia), has(self.simulated)]"
         ".filter(given, given).size() == 1",
-        "exactly one source must be given: paths, usb, pci, network or simulated",
+        "exactly one source must be given: paths, usb, pci, network, nvidia or simulated",
     ),
 )
 
@@ -110,6 +110,25 @@ _FORWARD = (
 PF_FUNCTIONS = (*_form(hardware.PF_FUNCTIONS), *_FORWARD)
 ROOT_FUNCTIONS = (*_form(hardware.ROOT_FUNCTIONS), *_FORWARD)
 LINK_TYPE = _form(hardware.LINK_TYPE)
+GPU_UUID = _form(hardware.GPU_UUID)
+MIG_PROFILE = _form(hardware.MIG_PROFILE)
+
+MIG = (
+    rule(
+        # Tried on the default {} too, before the default mode is in it.
+        "!has(self.mode) ? !has(self.profiles) : has(self.profiles) ? self.mode != 'None' : self.mode != 'Mixed'",
+        "profiles must be given with mode: Mixed, may be with mode: Single, and must not be with mode: None",
+    ),
+)
+
+XIDS = (rule("has(self.ignored) != has(self.critical)", "exactly one of ignored and critical must be given"),)
+
+NVIDIA_SOURCE = (
+    rule(
+        "!has(self.minMemoryMiB) || !has(self.maxMemoryMiB) || self.minMemoryMiB <= self.maxMemoryMiB",
+        "minMemoryMiB must not exceed maxMemoryMiB",
+    ),
+)
 
 PCI_SOURCE = (
     rule(

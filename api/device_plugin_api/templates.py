@@ -30,6 +30,18 @@ ATTRIBUTES: Mapping[str, tuple[str, ...]] = {
         "vdpaType",
         "vendor",
     ),
+    "nvidia": (
+        "health",
+        "memoryMiB",
+        "migProfile",
+        "minor",
+        "model",
+        "nvlinkGroup",
+        "parentUUID",
+        "pciAddress",
+        "pciRoot",
+        "uuid",
+    ),
     "simulated": ("simulated",),
 }
 """The attributes that devices of a source can have."""
