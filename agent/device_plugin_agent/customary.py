@@ -5,9 +5,12 @@ import re
 from collections.abc import Mapping, Sequence
 
 from device_plugin_agent.sources import Candidate
-from device_plugin_api.resource import Source
+from device_plugin_api.nvidia import NvidiaSource
+from device_plugin_api.sources import Source
 
 _PCI_ADDRESS = "pciAddress"
+
+_VISIBLE = "NVIDIA_VISIBLE_DEVICES"
 
 _NODES = (
     (re.compile("/dev/vfio/vfio"), "vfio", "mount"),
@@ -31,7 +34,24 @@ def variables(resource_name: str, source: Source, given: Sequence[Given]) -> dic
     """The variables of a container that was given these devices."""
     if source.network is not None or source.pci is not None:
         return _pci(resource_name, given)
+    if source.nvidia is not None:
+        return {_VISIBLE: _visible(source.nvidia, given)}
     return {}
+
+
+def cdi_devices(source: Source, devices: Sequence[Candidate]) -> tuple[str, ...]:
+    """Names that others' CDI specs have for these devices."""
+    if source.nvidia is None or source.nvidia.device_list == "Environment":
+        return ()
+    return tuple(f"nvidia.com/gpu={device.attributes['uuid']}" for device in devices)
+
+
+def _visible(nvidia: NvidiaSource, given: Sequence[Given]) -> str:
+    """As NVIDIA's container runtime reads it, by UUID.
+
+    With CDI alone it is told to add nothing: images come with `all`.
+    """
+    return "void" if nvidia.device_list == "CDI" else ",".join(device.attributes["uuid"] for device, _ in given)
 
 
 def _pci(resource_name: str, given: Sequence[Given]) -> dict[str, str]:
