@@ -392,6 +392,10 @@ PRIORITY_CLASS = (
     rule(f"self.matches('^{_DNS_SUBDOMAIN}$')", "must be the name of a PriorityClass, a lower-case DNS name"),
 )
 
+RUNTIME_CLASS = (
+    rule(f"self.matches('^{_DNS_SUBDOMAIN}$')", "must be the name of a RuntimeClass, a lower-case DNS name"),
+)
+
 NODE_OBJECT = (
     rule(
         "self.metadata.name == self.spec.configName + '.' + self.spec.nodeName || "

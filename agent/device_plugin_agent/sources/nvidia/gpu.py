@@ -98,9 +98,7 @@ def link_groups(gpus: Iterable[Gpu]) -> dict[str, str]:
         for end in tuple(joined):
             joined |= group.get(end, set())
         group |= dict.fromkeys(joined, joined)
-    return {
-        address: min(group[address] & addresses) for address in addresses if len(group[address] & addresses) > 1
-    }
+    return {address: min(group[address] & addresses) for address in addresses if len(group[address] & addresses) > 1}
 
 
 def pci_address(bus_id: str) -> str:

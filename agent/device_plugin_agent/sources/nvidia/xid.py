@@ -1,9 +1,9 @@
-"""Which errors make a GPU Unhealthy, and for how long. Pure.
+"""Which errors make a GPU Unhealthy, and in which words. Pure.
 
 Source of the words: NVIDIA's page "XID Errors".
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 
 from device_plugin_agent.sources.base import Unfit
 from device_plugin_agent.sources.nvidia.gpu import DOUBLE_BIT_ECC
@@ -31,23 +31,18 @@ _WORDS = {
 }
 
 
-def trouble(
-    happened: Mapping[int, float], xids: Xids, quiet: float, now: float
-) -> tuple[Unfit | None, float]:
-    """What of it counts still, and in how many seconds that ends by itself.
+def counts(xids: Xids, number: int) -> bool:
+    """Whether it says anything about the GPU."""
+    return number == DOUBLE_BIT_ECC or xids.count(number)
 
-    `happened`: Xid → monotonic time of the last one. `quiet`: seconds without another after which it is over.
-    """
-    counts = {
-        number: at + quiet - now
-        for number, at in happened.items()
-        if at + quiet > now and (number == DOUBLE_BIT_ECC or xids.count(number))
-    }
-    if not counts:
-        return None, 0.0
-    numbers = sorted(counts)
-    reason = "DoubleBitEcc" if numbers[0] == DOUBLE_BIT_ECC else f"Xid{numbers[0]}"
-    return Unfit(reason=reason, why=", ".join(map(_words, numbers))), max(counts.values())
+
+def trouble(numbers: Iterable[int]) -> Unfit | None:
+    """What is wrong with a GPU to which these happened; the lowest names it, so that a storm tells one thing."""
+    happened = sorted(numbers)
+    if not happened:
+        return None
+    reason = "DoubleBitEcc" if happened[0] == DOUBLE_BIT_ECC else f"Xid{happened[0]}"
+    return Unfit(reason=reason, why=", ".join(map(_words, happened)))
 
 
 def _words(number: int) -> str:
