@@ -55,7 +55,8 @@ def chosen(spec: NvidiaSource, gpus: Iterable[Gpu], told_by: str) -> Selection[I
 
 
 def _instances(spec: NvidiaSource, found: Selection[Item]) -> None:
-    whole = next((each.gpu.pci_address for each in found.items if not each.gpu.mig), None)
+    # Of one that is lost nobody knows whether it is in MIG mode.
+    whole = next((each.gpu.pci_address for each in found.items if not each.gpu.mig and not each.gpu.trouble), None)
     found.keep("in MIG mode", lambda each: None if each.gpu.mig else "it is not in MIG mode")
     found.expand(
         "MIG instances", lambda each: (Item(gpu=each.gpu, instance=instance) for instance in each.gpu.instances)

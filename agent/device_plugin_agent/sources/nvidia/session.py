@@ -31,11 +31,14 @@ _WHOLE = 0xFFFFFFFF
 class Session:
     """What must be started anew when a GPU was lost: NVML finds one that is back only at its start."""
 
-    def __init__(self, nvml: Any, turn: Callable[[], None]) -> None:
-        """`turn` is called between two calls. Raises the binding's NVMLError."""
+    def __init__(self, nvml: Any, turn: Callable[[], None], facts: dict[str, Gpu]) -> None:
+        """Raises the binding's NVMLError.
+
+        `turn` is called between two calls. `facts`: what never changes, by UUID, for a GPU that answers no more.
+        """
         self._nvml = nvml
         self._turn = turn
-        self._fixed: dict[str, Gpu] = {}
+        self._known = facts
         self._told: dict[str, bool] = {}
         self._events: Any = None
         self._unsupported = frozenset(
@@ -61,9 +64,11 @@ class Session:
             except nvml.NVMLError:
                 whole = False
                 continue
-            whole = whole and answers
-            handles[gpu.uuid] = handle
             found.append(gpu)
+            if answers:
+                handles[gpu.uuid] = handle
+            else:
+                whole = False
         self._listen(handles)
         return [replace(gpu, tells=self._told.get(gpu.uuid, False)) for gpu in found], whole
 
@@ -107,9 +112,9 @@ class Session:
         """What is known of it, and whether it answers."""
         nvml = self._nvml
         uuid = nvml.nvmlDeviceGetUUID(handle)
-        if uuid not in self._fixed:
-            self._fixed[uuid] = self._facts(uuid, handle)
-        gpu = self._fixed[uuid]
+        if uuid not in self._known:
+            self._known[uuid] = self._facts(uuid, handle)
+        gpu = self._known[uuid]
         try:
             mig = self._ask((0, 0), nvml.nvmlDeviceGetMigMode, handle)[0] == nvml.NVML_DEVICE_MIG_ENABLE
             instances = self._instances(handle) if mig else ()

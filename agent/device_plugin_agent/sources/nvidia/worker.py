@@ -17,8 +17,8 @@ PERIOD = 5.0
 DEADLINE = 10.0
 """Seconds that one call may take before NVML counts as hung. Its start takes some seconds for each GPU at worst."""
 
-_WAIT = 1000
-"""Milliseconds of one wait for events: a hang is told from a wait by it."""
+_WAIT = 1.0
+"""Seconds of one wait for events at most: a hang is told from a wait by it."""
 
 _BATCH = 256
 """Events that are told at once, when they come thick and fast."""
@@ -36,9 +36,11 @@ def binding() -> Any:
 class Nvml:
     """What was seen last. Until `begin` there is no thread, and each question is a look of its own."""
 
-    def __init__(self, load: Callable[[], Any] = binding) -> None:
+    def __init__(self, load: Callable[[], Any] = binding, period: float = PERIOD) -> None:
         self._load = load
+        self._period = period
         self._seen: Seen | None = None
+        self._facts: dict[str, Gpu] = {}
         self._faults: dict[Fault, float] = {}
         self._lock = threading.Lock()
         self._ended = threading.Event()
@@ -85,7 +87,7 @@ class Nvml:
         while not self._ended.is_set():
             if not self._attempt():
                 self._turned = float("inf")  # nobody is waited for
-                self._ended.wait(PERIOD)
+                self._ended.wait(self._period)
                 self._turn()
 
     def _turn(self) -> None:
@@ -103,7 +105,7 @@ class Nvml:
             self._tell(absent=f"the package nvidia-ml-py is not installed ({error})")
             return False
         try:
-            session = Session(nvml, self._turn)
+            session = Session(nvml, self._turn, self._facts)
             try:
                 self._follow(session, once=once)
                 return True
@@ -129,17 +131,20 @@ class Nvml:
             self._tell(gpus=with_lost(known, found))
             if once:
                 return
-            for _ in range(round(PERIOD * 1000 / _WAIT)):
-                self._listen(session)
+            wait = min(_WAIT, self._period)
+            for _ in range(round(self._period / wait)):
+                if not self._ended.is_set():
+                    self._listen(session, milliseconds=round(wait * 1000))
             if not whole:
                 return
 
-    def _listen(self, session: "Session") -> None:
+    def _listen(self, session: "Session", milliseconds: int) -> None:
         batch: set[Fault] = set()
-        fault = session.wait(_WAIT)
-        while fault is not None and len(batch) < _BATCH:
+        for number in range(_BATCH):
+            fault = session.wait(0 if number else milliseconds)
+            if fault is None:
+                break
             batch.add(fault)
-            fault = session.wait(0)
         if batch and self._clock is not None:
             now = self._clock.monotonic()
             with self._lock:
