@@ -112,8 +112,8 @@ def _nvidia_problems(nvidia: NvidiaSource) -> Iterator[str]:
         yield "source.nvidia.deviceList: must be Environment, CDI or Both"
     if nvidia.min_memory is not None and nvidia.max_memory is not None and nvidia.min_memory > nvidia.max_memory:
         yield "source.nvidia: minMemoryMiB must not exceed maxMemoryMiB"
-    if nvidia.xids is not None and (nvidia.xids.ignored is None) == (nvidia.xids.critical is None):
-        yield "source.nvidia.xids: exactly one of ignored and critical must be given"
+    if nvidia.ignored_xids is not None and nvidia.critical_xids is not None:
+        yield "source.nvidia: ignoredXids and criticalXids must not both be given"
 
 
 def _form_problems(field: str, form: hardware.Form, names: tuple[str, ...]) -> Iterator[str]:

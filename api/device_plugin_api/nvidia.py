@@ -13,31 +13,6 @@ APPLICATION_XIDS = (13, 31, 43, 45, 68, 109)
 XidNumber = Annotated[int, doc("A number, as the kernel's log has it: NVRM: Xid (…): 79.", ge=1, le=65535)]
 
 
-class Xids(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=True):
-    """Which of the errors that the driver tells (Xids) make a GPU Unhealthy: all but `ignored`, or only `critical`."""
-
-    ignored: (
-        Annotated[
-            tuple[XidNumber, ...],
-            doc(
-                "All count but these. 13, 31, 43, 45, 68 and 109, errors of programs, when neither list is given.",
-                max_length=64,
-                openapi=ATOMIC,
-            ),
-        ]
-        | None
-    ) = None
-    critical: (
-        Annotated[tuple[XidNumber, ...], doc("Only these count.", min_length=1, max_length=64, openapi=ATOMIC)] | None
-    ) = None
-
-    def count(self, xid: int) -> bool:
-        """Whether this one does."""
-        if self.critical is not None:
-            return xid in self.critical
-        return xid not in (APPLICATION_XIDS if self.ignored is None else self.ignored)
-
-
 class Mig(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=True):
     """Multi-instance GPUs."""
 
@@ -97,4 +72,28 @@ class NvidiaSource(Struct, rename="camel", frozen=True, kw_only=True, omit_defau
             "/dev/nvidia-uvm-tools, and those of MIG capabilities."
         ),
     ] = False
-    xids: Annotated[Xids, doc("Which errors make a GPU Unhealthy.", rules=rules.XIDS)] | None = None
+    ignored_xids: (
+        Annotated[
+            tuple[XidNumber, ...],
+            doc(
+                "Errors that the driver tells (Xids) and that say nothing about the GPU; all others make it Unhealthy. "
+                "13, 31, 43, 45, 68 and 109, errors of programs, when neither list is given.",
+                max_length=64,
+                openapi=ATOMIC,
+            ),
+        ]
+        | None
+    ) = None
+    critical_xids: (
+        Annotated[
+            tuple[XidNumber, ...],
+            doc("Xids that alone make a GPU Unhealthy.", min_length=1, max_length=64, openapi=ATOMIC),
+        ]
+        | None
+    ) = None
+
+    def counts(self, xid: int) -> bool:
+        """Whether an Xid says something about the GPU."""
+        if self.critical_xids is not None:
+            return xid in self.critical_xids
+        return xid not in (APPLICATION_XIDS if self.ignored_xids is None else self.ignored_xids)

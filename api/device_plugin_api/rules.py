@@ -121,12 +121,14 @@ MIG = (
     ),
 )
 
-XIDS = (rule("has(self.ignored) != has(self.critical)", "exactly one of ignored and critical must be given"),)
-
 NVIDIA_SOURCE = (
     rule(
         "!has(self.minMemoryMiB) || !has(self.maxMemoryMiB) || self.minMemoryMiB <= self.maxMemoryMiB",
         "minMemoryMiB must not exceed maxMemoryMiB",
+    ),
+    rule(
+        "!has(self.ignoredXids) || !has(self.criticalXids)",
+        "ignoredXids and criticalXids must not both be given: with criticalXids all others are ignored",
     ),
 )
 

@@ -181,12 +181,12 @@ class NvmlDouble:
         return SimpleNamespace(total=_card(handle).memory)
 
     @_nvml
-    def nvmlDeviceGetMigMode(self, handle: _Handle) -> list[int]:  # noqa: N802
-        mode = _supported(_card(handle).mig)
+    def nvmlDeviceGetMigMode(self, device: _Handle) -> list[int]:  # noqa: N802
+        mode = _supported(_card(device).mig)
         return [int(mode), int(mode)]
 
     @_nvml
-    def nvmlDeviceGetMaxMigDeviceCount(self, handle: _Handle) -> int:  # noqa: N802
+    def nvmlDeviceGetMaxMigDeviceCount(self, device: _Handle) -> int:  # noqa: N802
         return 7
 
     @_nvml

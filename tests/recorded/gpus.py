@@ -20,8 +20,8 @@ class Machine:
         self.cdi = root / "cdi"
         self.nvml = Nvml(lambda: double)
         (self.sys / "bus/pci/devices").mkdir(parents=True)
-        self.dev.mkdir()
-        self.cdi.mkdir()
+        self.dev.mkdir(exist_ok=True)
+        self.cdi.mkdir(exist_ok=True)
         for name in ("nvidiactl", "nvidia-uvm", "nvidia-uvm-tools"):
             self.node(name)
         for number, card in enumerate(double.cards):

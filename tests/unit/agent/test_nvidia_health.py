@@ -13,7 +13,7 @@ from device_plugin_agent.sources import Candidate, Unfit
 from device_plugin_agent.sources.nvidia.gpu import DOUBLE_BIT_ECC, Fault
 from device_plugin_agent.sources.nvidia.source import Nvidia
 from device_plugin_api.node import DeviceState
-from device_plugin_api.nvidia import Mig, NvidiaSource, Xids
+from device_plugin_api.nvidia import Mig, NvidiaSource
 from device_plugin_api.resource import Health
 from manual_clock import ManualClock
 from nvml_double import NvmlDouble
@@ -68,21 +68,21 @@ def test_errors_of_programs_do_not_count(world: World, number: int) -> None:
 
 
 def test_which_errors_do_not_count_can_be_set(tmp_path: Path) -> None:
-    world = World(tmp_path, eight(), xids=Xids(ignored=(79,)))
+    world = World(tmp_path, eight(), ignored_xids=(79,))
     world.happens(79, gpu_uuid(0, 0))
     world.happens(13, gpu_uuid(0, 1))
     assert world.reasons() == {gpu_uuid(0, 1): "Xid13"}
 
 
 def test_which_errors_alone_count_can_be_set(tmp_path: Path) -> None:
-    world = World(tmp_path, eight(), xids=Xids(critical=(79, 13)))
+    world = World(tmp_path, eight(), critical_xids=(79, 13))
     for device, number in enumerate((79, 13, 48)):
         world.happens(number, gpu_uuid(0, device))
     assert world.reasons() == {gpu_uuid(0, 0): "Xid79", gpu_uuid(0, 1): "Xid13"}
 
 
 def test_a_double_bit_error_counts_whatever_the_lists_say(tmp_path: Path) -> None:
-    world = World(tmp_path, eight(), xids=Xids(critical=(79,)))
+    world = World(tmp_path, eight(), critical_xids=(79,))
     world.happens(DOUBLE_BIT_ECC, gpu_uuid(0, 0))
     assert world.reasons() == {gpu_uuid(0, 0): "DoubleBitEcc"}
 

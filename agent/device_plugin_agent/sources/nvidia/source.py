@@ -11,11 +11,11 @@ from device_plugin_agent.sources.host import HostView
 from device_plugin_agent.sources.nvidia import proc, xid
 from device_plugin_agent.sources.nvidia.cdi import Specs, qualified
 from device_plugin_agent.sources.nvidia.choice import Item, chosen
-from device_plugin_agent.sources.nvidia.gpu import Gpu, Seen, link_groups, with_lost
+from device_plugin_agent.sources.nvidia.gpu import DOUBLE_BIT_ECC, Gpu, Seen, link_groups, with_lost
 from device_plugin_agent.sources.nvidia.nodes import nodes
 from device_plugin_agent.sources.selection import printable
 from device_plugin_agent.uevents import Uevent
-from device_plugin_api.nvidia import NvidiaSource, Xids
+from device_plugin_api.nvidia import NvidiaSource
 from device_plugin_api.resource import Health
 
 _LOOK = 5.0
@@ -49,7 +49,6 @@ class Nvidia:
         self._host = host
         self._clock = clock
         self._specs = Specs(host.cdi_dirs)
-        self._xids = spec.xids or Xids()
         self._quiet = float(health.period_seconds * health.success_threshold)
         """Seconds without another error after which one is over."""
         self._items: dict[str, Item] = {}
@@ -159,6 +158,7 @@ class Nvidia:
         left: dict[int, float] = {}
         for fault, at in look.seen.faults.items():
             remaining = at + self._quiet - look.now
-            if remaining > 0 and fault.hits(item.gpu, item.instance) and xid.counts(self._xids, fault.xid):
+            counts = fault.xid == DOUBLE_BIT_ECC or self._spec.counts(fault.xid)
+            if remaining > 0 and counts and fault.hits(item.gpu, item.instance):
                 left[fault.xid] = max(remaining, left.get(fault.xid, 0.0))
         return left

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 
 from device_plugin_agent.sources.base import Unfit
 from device_plugin_agent.sources.nvidia.gpu import DOUBLE_BIT_ECC
-from device_plugin_api.nvidia import Xids
 
 _WORDS = {
     13: "graphics engine exception",
@@ -29,11 +28,6 @@ _WORDS = {
     119: "its system processor does not answer",
     120: "error of its system processor",
 }
-
-
-def counts(xids: Xids, number: int) -> bool:
-    """Whether it says anything about the GPU."""
-    return number == DOUBLE_BIT_ECC or xids.count(number)
 
 
 def trouble(numbers: Iterable[int]) -> Unfit | None:
