@@ -2,6 +2,7 @@
 
 from device_plugin_agent.clock import Clock
 from device_plugin_agent.sources.base import Source
+from device_plugin_agent.sources.fpga import Fpga
 from device_plugin_agent.sources.host import HostView
 from device_plugin_agent.sources.network import Network
 from device_plugin_agent.sources.paths import Paths
@@ -29,6 +30,8 @@ def source_for(resource: Resource, host: HostView, clock: Clock) -> Source:
         return Pci(spec.pci, host)
     if spec.network is not None:
         return Network(spec.network, host)
+    if spec.fpga is not None:
+        return Fpga(spec.fpga, host)
     if spec.simulated is not None:
         return Simulated(resource.name, spec.simulated, clock)
     raise UnknownSource(f"this agent knows the sources {', '.join(SOURCES)}, and none of them is given")
