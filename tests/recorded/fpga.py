@@ -39,7 +39,7 @@ class Machine:
         self.sys = root / "sys"
         self.dev = root / "dev"
         self.sys.mkdir()
-        self.dev.mkdir()
+        self.dev.mkdir(exist_ok=True)
         self._minors = count()
         self._fpgas = {driver.class_: count() for driver in (DFL, OPAE)}
         self._ports = {driver.class_: count() for driver in (DFL, OPAE)}
@@ -87,7 +87,10 @@ class Machine:
 
     def says(self, name: str, attribute: str, text: str) -> None:
         """Let an attribute of a port or an engine read so."""
-        (self.directory(name) / attribute).write_text(f"{text}\n")
+        place = self.directory(name) / attribute
+        written = place.with_name(f"{place.name}.new")
+        written.write_text(f"{text}\n")
+        written.rename(place)  # nobody reads it half written
 
     def drop(self, name: str) -> None:
         """Take a port or an engine away."""
