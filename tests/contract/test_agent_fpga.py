@@ -106,3 +106,30 @@ async def test_a_port_is_offered_by_itself_or_with_its_region_and_never_both(ben
         await bench.offers(0, 0, REGION)
         await bench.until(lambda: len(bench.resource_status(REGION).candidates) > 0)
         assert bench.resource_status(REGION).candidates[-1].dropped[0].endswith(f"offered as {LOOPBACK}")
+
+
+@pytest.mark.parametrize(
+    ("attribute", "text", "reason"), [("errors/errors", "0x2", "PortErrors"), ("power_state", "0x6", "Throttled")]
+)
+async def test_a_port_with_a_fault_is_told_and_so_is_its_recovery(
+    bench: Bench, machine: Machine, attribute: str, text: str, reason: str
+) -> None:
+    serve(bench, fpga(LOOPBACK))
+    async with bench.agent():
+        await bench.offers(2, 2, LOOPBACK)
+        machine.says("dfl-port.1", attribute, text)
+        await bench.offers(1, 2, LOOPBACK)
+        await bench.until(lambda: bench.states(LOOPBACK) == {PORTS[0]: "Works", PORTS[1]: reason})
+        machine.says("dfl-port.1", attribute, "0x0")
+        await bench.offers(2, 2, LOOPBACK)
+
+
+async def test_an_fpga_that_is_pulled_while_in_use_stays_listed(bench: Bench, machine: Machine) -> None:
+    serve(bench, fpga(REGION, mode="RegionManagement"))
+    async with bench.agent():
+        await bench.offers(2, 2, REGION)
+        await bench.kubelet.admit(Pod("p"), "c", {REGION: 2})
+        for name in ("dfl-port.0", "dfl-fme.0"):
+            machine.drop(name)
+        await bench.offers(1, 2, REGION)
+        await bench.until(lambda: bench.states(REGION)[f"{CARDS[0]}-region"] == "DeviceMissing")

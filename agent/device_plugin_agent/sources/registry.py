@@ -2,7 +2,6 @@
 
 from device_plugin_agent.clock import Clock
 from device_plugin_agent.sources.base import Source
-from device_plugin_agent.sources.fpga import Fpga
 from device_plugin_agent.sources.host import HostView
 from device_plugin_agent.sources.network import Network
 from device_plugin_agent.sources.paths import Paths
@@ -31,6 +30,8 @@ def source_for(resource: Resource, host: HostView, clock: Clock) -> Source:
     if spec.network is not None:
         return Network(spec.network, host)
     if spec.fpga is not None:
+        from device_plugin_agent.sources.fpga import Fpga
+
         return Fpga(spec.fpga, host)
     if spec.simulated is not None:
         return Simulated(resource.name, spec.simulated, clock)
