@@ -92,8 +92,8 @@ def test_a_port_without_an_accelerator_function_is_not_offered_and_says_why(
     machine: Machine, afu: str, why: str
 ) -> None:
     machine.program("dfl-port.0", afu)
-    for selector in ({}, {"afu_ids": (NLB0,)}):
-        discovery = discover(machine.host, **selector)
+    for afu_ids in ((), (NLB0,)):
+        discovery = discover(machine.host, afu_ids=afu_ids)
         assert FIRST not in {each.id for each in discovery.candidates}
         assert discovery.unfit[FIRST] == Unfit(reason="AFUInvalid", why=why)
 
