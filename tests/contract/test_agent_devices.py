@@ -135,7 +135,7 @@ async def test_a_checkers_second_stream_disturbs_nothing(bench: Bench) -> None:
             stream.cancel()
         bench.plug("video1")
         await bench.offers(2, 2)
-        assert agent.http.answers["/readyz"]().ok
+        await bench.until(lambda: agent.http.answers["/readyz"]().ok)
     assert len(bench.kubelet.registrations) == 1
 
 
