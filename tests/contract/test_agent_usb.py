@@ -13,7 +13,8 @@ from contract.agent_bench import CAMERA, Bench, spec
 from device_plugin_agent.sources import Discovery
 from device_plugin_agent.sources.usb import Usb
 from device_plugin_agent.uevents import Uevent, Uevents
-from device_plugin_api.resource import Resource, Source, UsbSource
+from device_plugin_api.resource import Resource
+from device_plugin_api.sources import Source, UsbSource
 from kubelet_double.pods import Pod
 
 CONTROLLER = "devices/pci0000:00/0000:00:05.0/usb1"
