@@ -89,9 +89,10 @@ SIMULATED_FAILURE = (
 
 ONE_SOURCE = (
     rule(
-        "[has(self.paths), has(self.usb), has(self.pci), has(self.network), has(self.nvidia), has(self.simulated)]"
+        "[has(self.paths), has(self.usb), has(self.pci), has(self.network), has(self.fpga), has(self.nvidia), "
+        "has(self.simulated)]"
         ".filter(given, given).size() == 1",
-        "exactly one source must be given: paths, usb, pci, network, nvidia or simulated",
+        "exactly one source must be given: paths, usb, pci, network, fpga, nvidia or simulated",
     ),
 )
 
@@ -129,6 +130,17 @@ NVIDIA_SOURCE = (
     rule(
         "!has(self.ignoredXids) || !has(self.criticalXids)",
         "ignoredXids and criticalXids must not both be given: with criticalXids all others are ignored",
+    ),
+)
+
+FPGA_ID = (
+    *_form(hardware.FPGA_ID),
+    rule(f"!self.matches('{hardware.NO_FPGA_ID.pattern}')", hardware.NO_FPGA_ID.message),
+)
+FPGA_SOURCE = (
+    rule(
+        "self.mode == 'AcceleratorFunction' || (!has(self.afuIDs) && !has(self.ports))",
+        "afuIDs and ports belong to mode: AcceleratorFunction; a region is reprogrammed, with all of its ports",
     ),
 )
 

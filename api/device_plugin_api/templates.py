@@ -30,6 +30,7 @@ ATTRIBUTES: Mapping[str, tuple[str, ...]] = {
         "vdpaType",
         "vendor",
     ),
+    "fpga": ("afuID", "interfaceID", "pciAddress", "pciRoot", "port"),
     "nvidia": (
         "health",
         "memoryMiB",

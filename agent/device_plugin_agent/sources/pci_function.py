@@ -72,7 +72,7 @@ def functions(host: HostView, class_: str = "") -> list[Function]:
 
 
 def root_of(directory: Path) -> str:
-    """The root complex that the function of a directory hangs on."""
+    """The root complex that a directory in /sys/devices hangs on; empty when it hangs on none."""
     return next((part for part in directory.parts if part.startswith("pci")), "")
 
 

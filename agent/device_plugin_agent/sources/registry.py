@@ -29,6 +29,10 @@ def source_for(resource: Resource, host: HostView, clock: Clock) -> Source:
         return Pci(spec.pci, host)
     if spec.network is not None:
         return Network(spec.network, host)
+    if spec.fpga is not None:
+        from device_plugin_agent.sources.fpga import Fpga
+
+        return Fpga(spec.fpga, host)
     if spec.nvidia is not None:
         from device_plugin_agent.sources.nvidia.source import Nvidia
 
