@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from device_plugin_api.config import ConfigSpec
 from device_plugin_operator.plan import daemonset, drift
 from device_plugin_operator.plan.actions import Action, ApplyDaemonSet, DeleteDaemonSet, RepairDaemonSet
 from device_plugin_operator.plan.changes import changes
@@ -100,7 +101,7 @@ def test_only_agents_of_network_functions_see_the_hosts_routes_and_write_device_
     ]
 
 
-def of_gpus(**source: Any) -> Json:
+def of_gpus(**source: Any) -> ConfigSpec:
     return spec(resources=[{"name": "nvidia.com/gpu", "source": {"nvidia": source}}])
 
 
