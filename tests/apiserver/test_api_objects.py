@@ -112,6 +112,12 @@ BAD_SOURCES = [
         "must have at most 32 items",
     ),
     bad(
+        "an unknown type of paths",
+        of(source={"paths": {"include": ["/dev/a*"], "type": "File"}}),
+        f"{FIRST}.source.paths.type",
+        '"Device", "Directory"',
+    ),
+    bad(
         "a negative number of simulated devices",
         of(source={"simulated": {"count": -1}}),
         f"{FIRST}.source.simulated.count",
@@ -695,6 +701,7 @@ GOOD_OBJECTS = [
     good("every wildcard", including("/dev/video?", "/dev/snd/pcm*", "/dev/tty[A-Z][!0]", "/dev/bus/usb/001/*")),
     good("a name with dots and a space", including("/dev/.hidden", "/dev/a..b", "/dev/a b")),
     good("everything in /dev", including("/dev/*")),
+    good("directories", of(source={"paths": {"include": ["/dev/dvb/adapter*"], "type": "Directory"}})),
     good("excludes", of(source={"paths": {"include": ["/dev/a*"], "exclude": ["/dev/a9", "/dev/mem"]}})),
     good("simulated devices", of(source={"simulated": {"count": 10000, "numaNodes": 8}})),
     good("no simulated devices", of(source={"simulated": {"count": 0}})),
