@@ -783,6 +783,7 @@ def lost(sent: Any, kept: Any, path: str) -> list[str]:
 
 
 DEFAULT_RESOURCE: Json = {
+    "source": {"paths": {"include": ["/dev/video*"], "type": "Device"}},
     "sharing": {"replicas": 1},
     "allocation": {"permissions": "rw", "policy": "Aligned"},
     "health": {"probes": [{"type": "Exists"}], "periodSeconds": 10, "failureThreshold": 3, "successThreshold": 2},
@@ -870,7 +871,7 @@ def test_a_misspelt_field_is_refused_by_name_as_kubectl_asks_for(api: Client) ->
 
 def test_a_misspelt_field_is_dropped_when_the_client_does_not_ask_for_checks(api: Client) -> None:
     created = api.create(TYPO, dry_run=True, field_validation="Ignore")
-    assert created["spec"]["resources"][0]["source"] == {"paths": {"include": ["/dev/video*"]}}
+    assert created["spec"]["resources"][0]["source"] == DEFAULT_RESOURCE["source"]
 
 
 def test_a_status_sent_with_a_new_object_is_dropped(api: Client) -> None:
