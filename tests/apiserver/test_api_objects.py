@@ -552,6 +552,7 @@ BAD_SPECS = [
         )
         for most in (0, -1, "0%", "101%", "5", "%")
     ),
+    bad("another mode", config(mode="Try"), "spec.mode", '"Serve", "Preview"'),
     bad(
         "another answer to a regression",
         config(rollout={"onRegression": "Rollback"}),
@@ -734,6 +735,7 @@ GOOD_OBJECTS = [
     good("quantities in every way", quantities(requests={"cpu": 1, "memory": "1e6"}, limits={"cpu": "1000m"})),
     good("as much reserved as allowed", quantities(requests={"memory": "1Gi"}, limits={"memory": 1073741824})),
     good("no limits", quantities(limits={})),
+    good("a preview", config(mode="Preview")),
     good("so many nodes at a time", config(rollout={"maxUnavailable": 5, "paused": True})),
     good("a share of the nodes at a time", config(rollout={"maxUnavailable": "100%", "onRegression": "Continue"})),
     good("another priority class", config(agent={"priorityClassName": "devices.high"})),
@@ -791,6 +793,7 @@ DEFAULT_AGENT: Json = {
 def test_a_config_comes_back_with_the_documented_defaults_and_no_others(api: Client) -> None:
     created = api.create(config(), dry_run=True)
     assert created["spec"] == {
+        "mode": "Serve",
         "resources": [resource() | DEFAULT_RESOURCE],
         "rollout": DEFAULT_ROLLOUT,
         "agent": DEFAULT_AGENT,
