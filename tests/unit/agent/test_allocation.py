@@ -90,6 +90,19 @@ def with_attributes(name: str, **attributes: str) -> Entry:
     return Entry(device=device, track=Track(state=DeviceState.HEALTHY, reason="Works", since=0))
 
 
+@pytest.mark.parametrize(("wanted", "directory"), [(None, "/dev/dvb/by-name/tv"), ("/dev/tv$(INDEX)", "/dev/tv0")])
+def test_nodes_of_a_directory_keep_their_places_in_it(wanted: str | None, directory: str) -> None:
+    nodes = ("/dev/dvb/adapter3/demux0", "/dev/dvb/adapter3/ca/slot1")
+    device = Candidate(id="x", path="/dev/dvb/by-name/tv", directory="/dev/dvb/adapter3", nodes=nodes)
+    found = Entry(device=device, track=Track(state=DeviceState.HEALTHY, reason="Works", since=0))
+    granted = grant("example.com/tv", Allocation(container_path=wanted), [found])
+    assert [(node.host_path, node.container_path) for node in granted.nodes] == [
+        (nodes[0], f"{directory}/demux0"),
+        (nodes[1], f"{directory}/ca/slot1"),
+    ]
+    assert granted.env["TV_PATH"] == directory
+
+
 def test_what_all_devices_have_is_joined_by_commas() -> None:
     value = "$(INDEX) $(attributes.serial) $(attributes.model)"
     settings = Allocation(env=(EnvVar(name="A", value=value),), annotations={"b": "$(attributes.serial)"})
