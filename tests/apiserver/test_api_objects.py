@@ -112,6 +112,12 @@ BAD_SOURCES = [
         "must have at most 32 items",
     ),
     bad(
+        "an unknown type of paths",
+        of(source={"paths": {"include": ["/dev/a*"], "type": "File"}}),
+        f"{FIRST}.source.paths.type",
+        '"Device", "Directory"',
+    ),
+    bad(
         "an FPGA's mode by another name",
         of(source={"fpga": {"mode": "af"}}),
         f"{FIRST}.source.fpga.mode",
@@ -630,6 +636,7 @@ BAD_SPECS = [
         )
         for most in (0, -1, "0%", "101%", "5", "%")
     ),
+    bad("another mode", config(mode="Try"), "spec.mode", '"Serve", "Preview"'),
     bad(
         "another answer to a regression",
         config(rollout={"onRegression": "Rollback"}),
@@ -823,6 +830,7 @@ GOOD_OBJECTS = [
     good("every wildcard", including("/dev/video?", "/dev/snd/pcm*", "/dev/tty[A-Z][!0]", "/dev/bus/usb/001/*")),
     good("a name with dots and a space", including("/dev/.hidden", "/dev/a..b", "/dev/a b")),
     good("everything in /dev", including("/dev/*")),
+    good("directories", of(source={"paths": {"include": ["/dev/dvb/adapter*"], "type": "Directory"}})),
     good("excludes", of(source={"paths": {"include": ["/dev/a*"], "exclude": ["/dev/a9", "/dev/mem"]}})),
     good("simulated devices", of(source={"simulated": {"count": 10000, "numaNodes": 8}})),
     good("no simulated devices", of(source={"simulated": {"count": 0}})),
@@ -862,6 +870,7 @@ GOOD_OBJECTS = [
     good("quantities in every way", quantities(requests={"cpu": 1, "memory": "1e6"}, limits={"cpu": "1000m"})),
     good("as much reserved as allowed", quantities(requests={"memory": "1Gi"}, limits={"memory": 1073741824})),
     good("no limits", quantities(limits={})),
+    good("a preview", config(mode="Preview")),
     good("so many nodes at a time", config(rollout={"maxUnavailable": 5, "paused": True})),
     good("a share of the nodes at a time", config(rollout={"maxUnavailable": "100%", "onRegression": "Continue"})),
     good("another priority class", config(agent={"priorityClassName": "devices.high"})),
@@ -904,6 +913,7 @@ def lost(sent: Any, kept: Any, path: str) -> list[str]:
 
 
 DEFAULT_RESOURCE: Json = {
+    "source": {"paths": {"include": ["/dev/video*"], "type": "Device"}},
     "sharing": {"replicas": 1},
     "allocation": {"permissions": "rw", "policy": "Aligned"},
     "health": {"probes": [{"type": "Exists"}], "periodSeconds": 10, "failureThreshold": 3, "successThreshold": 2},
@@ -919,6 +929,7 @@ DEFAULT_AGENT: Json = {
 def test_a_config_comes_back_with_the_documented_defaults_and_no_others(api: Client) -> None:
     created = api.create(config(), dry_run=True)
     assert created["spec"] == {
+        "mode": "Serve",
         "resources": [resource() | DEFAULT_RESOURCE],
         "rollout": DEFAULT_ROLLOUT,
         "agent": DEFAULT_AGENT,
@@ -991,7 +1002,7 @@ def test_a_misspelt_field_is_refused_by_name_as_kubectl_asks_for(api: Client) ->
 
 def test_a_misspelt_field_is_dropped_when_the_client_does_not_ask_for_checks(api: Client) -> None:
     created = api.create(TYPO, dry_run=True, field_validation="Ignore")
-    assert created["spec"]["resources"][0]["source"] == {"paths": {"include": ["/dev/video*"]}}
+    assert created["spec"]["resources"][0]["source"] == DEFAULT_RESOURCE["source"]
 
 
 def test_a_status_sent_with_a_new_object_is_dropped(api: Client) -> None:
