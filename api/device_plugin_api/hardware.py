@@ -36,6 +36,8 @@ LINK_TYPE = Form("^(ether|infiniband)$", "must be ether or infiniband")
 KERNEL_NAME = Form("^[A-Za-z0-9_.-]+$", "must be letters, digits, '_', '.' and '-'")
 """A subsystem or a driver."""
 
+MEMBER_NAME = Form("^[a-z][a-z0-9]*$", "must be lower-case letters and digits, a letter first, such as camera")
+
 
 def digits(number: str) -> str:
     """A hexadecimal number as sysfs has it for USB: without `0x`."""

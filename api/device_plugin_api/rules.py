@@ -89,9 +89,9 @@ SIMULATED_FAILURE = (
 
 ONE_SOURCE = (
     rule(
-        "[has(self.paths), has(self.usb), has(self.pci), has(self.network), has(self.simulated)]"
+        "[has(self.paths), has(self.usb), has(self.pci), has(self.network), has(self.groups), has(self.simulated)]"
         ".filter(given, given).size() == 1",
-        "exactly one source must be given: paths, usb, pci, network or simulated",
+        "exactly one source must be given: paths, usb, pci, network, groups or simulated",
     ),
 )
 
@@ -116,6 +116,17 @@ PCI_SOURCE = (
         "has(self.vendors) || has(self.devices) || has(self.classes) || has(self.drivers) || has(self.addresses)",
         "at least one of vendors, devices, classes, drivers and addresses must be given",
     ),
+)
+
+MEMBER_NAME = _form(hardware.MEMBER_NAME)
+GROUP_MEMBER = (
+    rule(
+        "[has(self.paths), has(self.usb), has(self.pci)].filter(given, given).size() == 1",
+        "exactly one source must be given: paths, usb or pci",
+    ),
+)
+GROUP_MEMBERS = (
+    rule("!self.all(member, has(member.optional) && member.optional)", "at least one member must not be optional"),
 )
 
 _ATTRIBUTE = f"{templates.ATTRIBUTE[:-1]}[.][A-Za-z][A-Za-z0-9]*"

@@ -32,7 +32,7 @@ ATTRIBUTES: Mapping[str, tuple[str, ...]] = {
     ),
     "simulated": ("simulated",),
 }
-"""The attributes that devices of a source can have."""
+"""The attributes that devices of a source can have; a group's are the names of its members."""
 
 _VARIABLE = re.compile(r"\$\(([^)]*)\)")
 

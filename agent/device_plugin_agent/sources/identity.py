@@ -29,9 +29,18 @@ def id_of_parts(*parts: str) -> str:
 
 def id_of_simulated(resource_name: str, index: int) -> str:
     """Told apart by the whole resource name, since every ID on a node must be unique."""
-    base = resource_name.rpartition("/")[2]
+    return f"{_base(resource_name, 48)}-{index}"
+
+
+def id_of_group(resource_name: str, number: str) -> str:
+    """`example.com/rig`, `3` → `rig-1a2b-3`; without a number where the node has but one group of the resource."""
+    base = _base(resource_name, 32)
+    return id_of_parts(base, number) if number else base
+
+
+def _base(resource_name: str, most: int) -> str:
     digest = hashlib.sha256(resource_name.encode()).hexdigest()[:4]
-    return f"{base[:48]}-{digest}-{index}"
+    return f"{resource_name.rpartition('/')[2][:most]}-{digest}"
 
 
 def _hashed(readable: str, whole: str) -> str:

@@ -10,13 +10,12 @@ from pathlib import Path
 from device_plugin_agent.sources.base import Candidate, Discovery
 from device_plugin_agent.sources.host import HostView
 from device_plugin_agent.sources.identity import id_of_path
-from device_plugin_agent.sources.selection import printable
+from device_plugin_agent.sources.selection import MAX_DROPPED_SHOWN, printable
 from device_plugin_agent.uevents import Uevent
 from device_plugin_api.hostpaths import DEVICE_ROOT
 from device_plugin_api.node import SelectionStep
 from device_plugin_api.sources import PathsSource
 
-_MAX_DROPPED_SHOWN = 8
 _GLOB = frozenset("*?[")
 
 
@@ -55,7 +54,7 @@ class Paths:
             steps=(
                 SelectionStep(step="matched by include", kept=len(matched)),
                 SelectionStep(step="not excluded", kept=len(included)),
-                SelectionStep(step="device nodes", kept=len(found), dropped=tuple(dropped[:_MAX_DROPPED_SHOWN])),
+                SelectionStep(step="device nodes", kept=len(found), dropped=tuple(dropped[:MAX_DROPPED_SHOWN])),
             ),
         )
 

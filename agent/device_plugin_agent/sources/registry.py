@@ -2,6 +2,7 @@
 
 from device_plugin_agent.clock import Clock
 from device_plugin_agent.sources.base import Source
+from device_plugin_agent.sources.groups import Groups
 from device_plugin_agent.sources.host import HostView
 from device_plugin_agent.sources.network import Network
 from device_plugin_agent.sources.paths import Paths
@@ -10,6 +11,7 @@ from device_plugin_agent.sources.simulated import Simulated
 from device_plugin_agent.sources.usb import Usb
 from device_plugin_api.resource import Resource
 from device_plugin_api.sources import SOURCES
+from device_plugin_api.sources import Source as SourceSpec
 
 __all__ = ["HostView", "UnknownSource", "source_for"]
 
@@ -21,14 +23,20 @@ class UnknownSource(ValueError):
 def source_for(resource: Resource, host: HostView, clock: Clock) -> Source:
     """The source of a resource; raises UnknownSource."""
     spec = resource.source
+    if spec.network is not None:
+        return Network(spec.network, host)
+    if spec.groups is not None:
+        return Groups(resource.name, spec.groups, lambda member: _devices(member, host))
+    if spec.simulated is not None:
+        return Simulated(resource.name, spec.simulated, clock)
+    return _devices(spec, host)
+
+
+def _devices(spec: SourceSpec, host: HostView) -> Source:
     if spec.paths is not None:
         return Paths(spec.paths, host)
     if spec.usb is not None:
         return Usb(spec.usb, host)
     if spec.pci is not None:
         return Pci(spec.pci, host)
-    if spec.network is not None:
-        return Network(spec.network, host)
-    if spec.simulated is not None:
-        return Simulated(resource.name, spec.simulated, clock)
     raise UnknownSource(f"this agent knows the sources {', '.join(SOURCES)}, and none of them is given")

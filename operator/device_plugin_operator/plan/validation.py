@@ -1,8 +1,8 @@
 """What makes a spec unusable although the API server took it: an older CRD without our rules, say."""
 
-from device_plugin_api.checks import one_source
 from device_plugin_api.config import ConfigSpec
 from device_plugin_api.names import resource_name_error
+from device_plugin_api.source_checks import one_source
 from device_plugin_api.sources import SOURCES
 
 
