@@ -51,6 +51,14 @@ def health(**members: Any) -> Json:
     return of(health=members)
 
 
+VIDEO: Json = {"name": "camera", "paths": {"include": ["/dev/video*"]}}
+LIGHT: Json = {"name": "light", "usb": {"vendorID": "0403"}}
+
+
+def rig(*members: Json, **more: Any) -> Json:
+    return of(source={"groups": {"members": list(members)} | more})
+
+
 def quantities(**members: Any) -> Json:
     return config(agent={"resources": members})
 
@@ -78,7 +86,7 @@ BAD_SOURCES = [
         "a source of two kinds",
         of(source={"paths": {"include": ["/dev/video*"]}, "simulated": {"count": 1}}),
         f"{FIRST}.source",
-        "exactly one source must be given: paths, usb, pci, network or simulated",
+        "exactly one source must be given: paths, usb, pci, network, groups or simulated",
     ),
     bad("a resource without source", config(resources=[{"name": "a.com/b"}]), f"{FIRST}.source", "Required value"),
     bad("no globs", including(), INCLUDE, "should have at least 1 items"),
@@ -618,9 +626,41 @@ BAD_NODE_OBJECTS = [
 ]
 
 
+MEMBERS = f"{FIRST}.source.groups.members"
+
+BAD_GROUPS = [
+    bad("a group of one", rig(VIDEO), MEMBERS, "should have at least 2 items"),
+    bad("a group of nine", rig(*(VIDEO | {"name": f"a{i}"} for i in range(9))), MEMBERS, "must have at most 8 items"),
+    bad("two members of one name", rig(VIDEO, VIDEO), f"{MEMBERS}[1]", "Duplicate value"),
+    bad("a member with capitals", rig(VIDEO, LIGHT | {"name": "Li"}), f"{MEMBERS}[1].name", "must be lower-case"),
+    bad("a member with a long name", rig(VIDEO, LIGHT | {"name": "l" * 17}), f"{MEMBERS}[1].name", "more than 16"),
+    bad(
+        "a member of no kind",
+        rig(VIDEO, {"name": "light"}),
+        f"{MEMBERS}[1]",
+        "exactly one source must be given: paths, usb or pci",
+    ),
+    bad("a member of two kinds", rig(VIDEO, VIDEO | LIGHT), f"{MEMBERS}[1]", "exactly one source must be given: paths"),
+    bad("a group in a group", rig(VIDEO, {"name": "rig", "groups": {"members": [VIDEO]}}), f"{MEMBERS}[1]", "exactly"),
+    bad(
+        "a group of which nothing has to be there",
+        rig(VIDEO | {"optional": True}, LIGHT | {"optional": True}),
+        MEMBERS,
+        "at least one member must not be optional",
+    ),
+    bad(
+        "a member outside /dev",
+        rig(VIDEO, {"name": "a", "paths": {"include": ["/etc/a"]}}),
+        f"{MEMBERS}[1].paths.include[0]",
+        "must be an absolute path below /dev",
+    ),
+    bad("groups by luck", rig(VIDEO, LIGHT, pairBy="Luck"), f"{FIRST}.source.groups.pairBy", '"Single", "Number"'),
+]
+
 BAD = [
     *BAD_NAMES,
     *BAD_SOURCES,
+    *BAD_GROUPS,
     *BAD_SHARING,
     *BAD_ALLOCATIONS,
     *BAD_HEALTH,
@@ -696,6 +736,10 @@ GOOD_OBJECTS = [
     good("a name with dots and a space", including("/dev/.hidden", "/dev/a..b", "/dev/a b")),
     good("everything in /dev", including("/dev/*")),
     good("excludes", of(source={"paths": {"include": ["/dev/a*"], "exclude": ["/dev/a9", "/dev/mem"]}})),
+    good(
+        "groups of every kind of member",
+        rig(VIDEO, LIGHT | {"optional": True}, {"name": "card0", "pci": {"vendors": ["1234"]}}, pairBy="Number"),
+    ),
     good("simulated devices", of(source={"simulated": {"count": 10000, "numaNodes": 8}})),
     good("no simulated devices", of(source={"simulated": {"count": 0}})),
     good("shared devices", of(sharing={"replicas": 1000, "maxPerContainer": 2})),
