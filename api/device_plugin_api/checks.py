@@ -75,7 +75,8 @@ def _allocation_problems(allocation: Allocation) -> Iterator[str]:
 
 def _template_problems(resource: Resource) -> Iterator[str]:
     allocation = resource.allocation
-    attributes = [f"{templates.ATTRIBUTE}{key}" for key in source_checks.attributes(resource.source)]
+    own = source_checks.attributes(resource.source)
+    attributes = [f"{templates.ATTRIBUTE}{key}" for key in own or ()]
     in_values, in_paths = (*templates.IN_VALUES, *attributes), (*templates.IN_PATHS, *attributes)
     texts = [
         *(("containerPath", path, in_paths) for path in (allocation.container_path,) if path is not None),
@@ -85,7 +86,7 @@ def _template_problems(resource: Resource) -> Iterator[str]:
         *((f"annotations[{key}]", value, in_values) for key, value in allocation.annotations.items()),
     ]
     for field, text, known in texts:
-        for wrong in templates.unknown(text, known):
+        for wrong in templates.unknown(text, known, any_attribute=own is None):
             yield f"allocation.{field}: {wrong}"
 
 

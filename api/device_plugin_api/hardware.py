@@ -38,6 +38,10 @@ KERNEL_NAME = Form("^[A-Za-z0-9_.-]+$", "must be letters, digits, '_', '.' and '
 
 MEMBER_NAME = Form("^[a-z][a-z0-9]*$", "must be lower-case letters and digits, a letter first, such as camera")
 
+SOURCE_NAME = Form(
+    "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", "must be lower-case letters, digits and '-', such as thermometers"
+)
+
 
 def digits(number: str) -> str:
     """A hexadecimal number as sysfs has it for USB: without `0x`."""

@@ -89,9 +89,10 @@ SIMULATED_FAILURE = (
 
 ONE_SOURCE = (
     rule(
-        "[has(self.paths), has(self.usb), has(self.pci), has(self.network), has(self.groups), has(self.simulated)]"
+        "[has(self.paths), has(self.usb), has(self.pci), has(self.network), has(self.groups), has(self.custom), "
+        "has(self.simulated)]"
         ".filter(given, given).size() == 1",
-        "exactly one source must be given: paths, usb, pci, network, groups or simulated",
+        "exactly one source must be given: paths, usb, pci, network, groups, custom or simulated",
     ),
 )
 
@@ -127,6 +128,14 @@ GROUP_MEMBER = (
 )
 GROUP_MEMBERS = (
     rule("!self.all(member, has(member.optional) && member.optional)", "at least one member must not be optional"),
+)
+
+SOURCE_NAME = _form(hardware.SOURCE_NAME)
+PARAMETERS = (
+    rule(
+        "self.all(key, key.matches('^[A-Za-z][A-Za-z0-9_.-]{0,62}$'))",
+        "each name must be at most 63 letters, digits, '_', '.' or '-', a letter first",
+    ),
 )
 
 _ATTRIBUTE = f"{templates.ATTRIBUTE[:-1]}[.][A-Za-z][A-Za-z0-9]*"

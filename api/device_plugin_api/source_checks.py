@@ -1,5 +1,6 @@
 """What is wrong with a source: what the API server refuses by CEL, once more in Python (see `checks`)."""
 
+import re
 from collections.abc import Iterator
 
 from device_plugin_api import hardware, hostpaths, templates
@@ -8,6 +9,7 @@ from device_plugin_api.resource import Resource
 from device_plugin_api.rules import MAX_SLOTS
 from device_plugin_api.sources import (
     SOURCES,
+    CustomSource,
     GroupsSource,
     NetworkSource,
     PathsSource,
@@ -16,6 +18,8 @@ from device_plugin_api.sources import (
     Source,
     UsbSource,
 )
+
+_PARAMETER = re.compile("[A-Za-z][A-Za-z0-9_.-]{0,62}")
 
 
 def problems(resource: Resource) -> Iterator[str]:
@@ -28,17 +32,20 @@ def problems(resource: Resource) -> Iterator[str]:
         yield from _network_problems(source.network)
     if source.groups is not None:
         yield from _groups_problems(source.groups)
+    if source.custom is not None:
+        yield from _custom_problems(source.custom)
     if source.simulated is not None:
         yield from _simulated_problems(source.simulated, resource.sharing.replicas)
 
 
-def attributes(source: Source) -> Iterator[str]:
-    """The names of the attributes that its devices can have."""
-    for name in SOURCES:
-        if getattr(source, name) is not None:
-            yield from templates.ATTRIBUTES.get(name, ())
+def attributes(source: Source) -> tuple[str, ...] | None:
+    """The names of the attributes that its devices can have; None when only the code that finds them knows."""
+    if source.custom is not None:
+        return None
     if source.groups is not None:
-        yield from (member.name for member in source.groups.members)
+        return tuple(member.name for member in source.groups.members)
+    given = (name for name in SOURCES if getattr(source, name) is not None)
+    return tuple(attribute for name in given for attribute in templates.ATTRIBUTES[name])
 
 
 def one_source(source: Source) -> bool:
@@ -109,6 +116,13 @@ def _groups_problems(groups: GroupsSource) -> Iterator[str]:
             yield f"{where}: exactly one source must be given: paths, usb or pci"
         for wrong in _device_problems(member.source):
             yield f"{where}{wrong.removeprefix('source')}"
+
+
+def _custom_problems(custom: CustomSource) -> Iterator[str]:
+    yield from _form_problems("source.custom.name", hardware.SOURCE_NAME, (custom.name,))
+    for name in custom.parameters:
+        if not _PARAMETER.fullmatch(name):
+            yield f"source.custom.parameters: {name!r} must be at most 63 letters, digits, '_', '.' or '-'"
 
 
 def _simulated_problems(simulated: SimulatedSource, replicas: int) -> Iterator[str]:

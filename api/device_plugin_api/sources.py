@@ -5,7 +5,7 @@ from typing import Annotated
 from msgspec import Struct, field, structs
 
 from device_plugin_api import rules
-from device_plugin_api.schema import ATOMIC, doc, enum, list_map
+from device_plugin_api.schema import ATOMIC, ATOMIC_MAP, doc, enum, list_map
 
 DeviceGlob = Annotated[str, doc("A path or glob below /dev.", max_length=256, rules=rules.DEVICE_GLOB)]
 
@@ -245,6 +245,24 @@ class GroupsSource(Struct, rename="camel", frozen=True, kw_only=True, omit_defau
     ] = "Single"
 
 
+class CustomSource(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=True):
+    """Devices that a Python package of yours finds. Its image comes from the operator's settings, never from here."""
+
+    name: Annotated[
+        str,
+        doc(
+            "Its entry point in the group device_plugin_agent.sources, and its name in the operator's sourceImages.",
+            min_length=1,
+            max_length=63,
+            rules=rules.SOURCE_NAME,
+        ),
+    ]
+    parameters: Annotated[
+        dict[str, Annotated[str, doc("A value.", max_length=256)]],
+        doc("What the package is told.", max_length=16, rules=rules.PARAMETERS, openapi=ATOMIC_MAP),
+    ] = {}
+
+
 class Source(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=True):
     """Where devices come from: exactly one member."""
 
@@ -253,6 +271,7 @@ class Source(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=Tr
     pci: Annotated[PciSource | None, doc("PCI functions.", rules=rules.PCI_SOURCE)] = None
     network: Annotated[NetworkSource, doc("SR-IOV functions of network cards.")] | None = None
     groups: Annotated[GroupsSource, doc("Several devices that go together as one.")] | None = None
+    custom: Annotated[CustomSource, doc("Devices that a package of yours finds.")] | None = None
     simulated: Annotated[SimulatedSource, doc("Made-up devices.")] | None = None
 
 

@@ -86,7 +86,7 @@ BAD_SOURCES = [
         "a source of two kinds",
         of(source={"paths": {"include": ["/dev/video*"]}, "simulated": {"count": 1}}),
         f"{FIRST}.source",
-        "exactly one source must be given: paths, usb, pci, network, groups or simulated",
+        "exactly one source must be given: paths, usb, pci, network, groups, custom or simulated",
     ),
     bad("a resource without source", config(resources=[{"name": "a.com/b"}]), f"{FIRST}.source", "Required value"),
     bad("no globs", including(), INCLUDE, "should have at least 1 items"),
@@ -654,6 +654,24 @@ BAD_GROUPS = [
         f"{MEMBERS}[1].paths.include[0]",
         "must be an absolute path below /dev",
     ),
+    bad(
+        "a package with capitals",
+        of(source={"custom": {"name": "Scales"}}),
+        f"{FIRST}.source.custom.name",
+        "must be lower-case letters, digits and '-'",
+    ),
+    bad(
+        "a parameter with a space",
+        of(source={"custom": {"name": "scales", "parameters": {"a b": ""}}}),
+        f"{FIRST}.source.custom.parameters",
+        "each name must be at most 63 letters, digits",
+    ),
+    bad(
+        "17 parameters",
+        of(source={"custom": {"name": "scales", "parameters": {f"a{i}": "" for i in range(17)}}}),
+        f"{FIRST}.source.custom.parameters",
+        "must have at most 16 items",
+    ),
     bad("groups by luck", rig(VIDEO, LIGHT, pairBy="Luck"), f"{FIRST}.source.groups.pairBy", '"Single", "Number"'),
 ]
 
@@ -736,6 +754,9 @@ GOOD_OBJECTS = [
     good("a name with dots and a space", including("/dev/.hidden", "/dev/a..b", "/dev/a b")),
     good("everything in /dev", including("/dev/*")),
     good("excludes", of(source={"paths": {"include": ["/dev/a*"], "exclude": ["/dev/a9", "/dev/mem"]}})),
+    good(
+        "a package of somebody's", of(source={"custom": {"name": "my-scales", "parameters": {"min.Grams_1-a": "5 kg"}}})
+    ),
     good(
         "groups of every kind of member",
         rig(VIDEO, LIGHT | {"optional": True}, {"name": "card0", "pci": {"vendors": ["1234"]}}, pairBy="Number"),

@@ -6,6 +6,7 @@ from msgspec.structs import replace
 from device_plugin_api.checks import problems
 from device_plugin_api.resource import Allocation, Cdi, EnvVar, Mount, Resource
 from device_plugin_api.sources import (
+    CustomSource,
     GroupMember,
     GroupsSource,
     NetworkSource,
@@ -76,7 +77,7 @@ def test_paths_outside_dev_are_refused(glob: str) -> None:
 @pytest.mark.parametrize("source", [Source(), Source(paths=PATHS.paths, simulated=SimulatedSource(count=1))])
 def test_exactly_one_source_must_be_given(source: Source) -> None:
     assert of(source=source) == [
-        "source: exactly one source must be given: paths, usb, pci, network, groups, simulated"
+        "source: exactly one source must be given: paths, usb, pci, network, groups, custom, simulated"
     ]
 
 
@@ -139,6 +140,18 @@ LIGHT = GroupMember(name="light", usb=UsbSource(vendor_id="0403"))
 )
 def test_a_group_that_cannot_be_is_refused_with_its_member(source: Source, problem: str) -> None:
     (found,) = of(source=source)
+    assert found.startswith(problem)
+
+
+@pytest.mark.parametrize(
+    ("custom", "problem"),
+    [
+        (CustomSource(name="Scales"), "source.custom.name: 'Scales' must be lower-case letters, digits and '-'"),
+        (CustomSource(name="a", parameters={"b c": ""}), "source.custom.parameters: 'b c' must be at most 63 letters"),
+    ],
+)
+def test_a_source_of_a_package_that_nobody_could_name_is_refused(custom: CustomSource, problem: str) -> None:
+    (found,) = of(source=Source(custom=custom))
     assert found.startswith(problem)
 
 

@@ -11,10 +11,15 @@ _HASH = 8
 _PLAIN = re.compile(r"(?!.*::)[A-Za-z0-9]([A-Za-z0-9_.:-]*[A-Za-z0-9])?")
 
 
+def is_id(text: str) -> bool:
+    """Whether the kubelet, CDI and the API server take it, a number of a share behind it included."""
+    return len(text) <= MAX_ID and _PLAIN.fullmatch(text) is not None
+
+
 def id_of_path(relative: str) -> str:
     """`video3` → `video3`, `dri/card0` → `dri--card0`; anything not plain gets a hash of the whole behind it."""
     readable = relative.replace("/", "--")
-    if "--" not in relative and _PLAIN.fullmatch(readable) and len(readable) <= MAX_ID:
+    if "--" not in relative and is_id(readable):
         return readable
     return _hashed(re.sub(r"[^A-Za-z0-9_.:-]+", "-", readable).strip("-.:_") or "device", relative)
 
@@ -22,7 +27,7 @@ def id_of_path(relative: str) -> str:
 def id_of_parts(*parts: str) -> str:
     """`0403`, `6001`, `A50285BI` → `0403-6001-A50285BI`; anything not plain gets a hash of the whole behind it."""
     readable = "-".join(parts)
-    if _PLAIN.fullmatch(readable) and len(readable) <= MAX_ID:
+    if is_id(readable):
         return readable
     return _hashed(re.sub(r"[^A-Za-z0-9_.:-]+", "-", readable).strip("-.:_") or "device", readable)
 

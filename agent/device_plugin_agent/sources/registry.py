@@ -2,6 +2,7 @@
 
 from device_plugin_agent.clock import Clock
 from device_plugin_agent.sources.base import Source
+from device_plugin_agent.sources.custom import Custom
 from device_plugin_agent.sources.groups import Groups
 from device_plugin_agent.sources.host import HostView
 from device_plugin_agent.sources.network import Network
@@ -27,6 +28,8 @@ def source_for(resource: Resource, host: HostView, clock: Clock) -> Source:
         return Network(spec.network, host)
     if spec.groups is not None:
         return Groups(resource.name, spec.groups, lambda member: _devices(member, host))
+    if spec.custom is not None:
+        return Custom(spec.custom, host)
     if spec.simulated is not None:
         return Simulated(resource.name, spec.simulated, clock)
     return _devices(spec, host)
