@@ -127,7 +127,9 @@ class Inventory:
                 else:
                     unfit = discovery.unfit.get(device_id)
                     entries[device_id] = self._look(known, found.get(device_id), unfit, now, monotonic)
-        self.steps = discovery.steps
+        if discovery.steps != self.steps:
+            self.steps = discovery.steps
+            self.version += 1
         self._replace(entries)
         self._forget(monotonic)
 
@@ -280,6 +282,8 @@ class Inventory:
         )
 
     def _look(self, known: Entry, found: Candidate | None, unfit: Unfit | None, now: float, monotonic: float) -> Entry:
+        if found is None and unfit is not None and unfit.leaves:
+            return self._unwanted(known, now, unfit.reason, f"{unfit.why}; {_LEAVES}")
         if found is None and not known.selected:
             return self._unwanted(known, now)
         if found is not None and known.taken and _rebound(known.device, found):

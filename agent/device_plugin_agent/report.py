@@ -3,10 +3,11 @@
 import asyncio
 import logging
 from collections.abc import Callable
+from http import HTTPStatus
 
-import httpx2
 import msgspec
 
+from device_plugin_agent.api_server import ApiError
 from device_plugin_agent.metrics import Metrics
 from device_plugin_agent.node_api import NodeApi, Unavailable
 from device_plugin_agent.signal import Signal
@@ -73,7 +74,7 @@ class Report:
             await self._api.report(status)
         except Unavailable as error:
             self._metrics.status_writes.labels("error").inc()
-            if isinstance(error, httpx2.HTTPStatusError) and error.response.status_code == 404:
+            if isinstance(error, ApiError) and error.code == HTTPStatus.NOT_FOUND:
                 self._stored = None  # the operator makes it anew, and the watch then tells
                 return 0
             _log.warning("Could not report the status", extra={"err": describe(error)})

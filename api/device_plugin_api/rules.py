@@ -87,12 +87,22 @@ SIMULATED_FAILURE = (
     ),
 )
 
+_SOURCES = (
+    "paths",
+    "usb",
+    "pci",
+    "network",
+    "fpga",
+    "groups",
+    "custom",
+    "simulated",
+)
+"""The members of `Source`."""
+
 ONE_SOURCE = (
     rule(
-        "[has(self.paths), has(self.usb), has(self.pci), has(self.network), has(self.groups), has(self.custom), "
-        "has(self.simulated)]"
-        ".filter(given, given).size() == 1",
-        "exactly one source must be given: paths, usb, pci, network, groups, custom or simulated",
+        f"[{', '.join(f'has(self.{name})' for name in _SOURCES)}].filter(given, given).size() == 1",
+        f"exactly one source must be given: {', '.join(_SOURCES)}",
     ),
 )
 
@@ -111,6 +121,17 @@ _FORWARD = (
 PF_FUNCTIONS = (*_form(hardware.PF_FUNCTIONS), *_FORWARD)
 ROOT_FUNCTIONS = (*_form(hardware.ROOT_FUNCTIONS), *_FORWARD)
 LINK_TYPE = _form(hardware.LINK_TYPE)
+
+FPGA_ID = (
+    *_form(hardware.FPGA_ID),
+    rule(f"!self.matches('{hardware.NO_FPGA_ID.pattern}')", hardware.NO_FPGA_ID.message),
+)
+FPGA_SOURCE = (
+    rule(
+        "self.mode == 'AcceleratorFunction' || (!has(self.afuIDs) && !has(self.ports))",
+        "afuIDs and ports belong to mode: AcceleratorFunction; a region is reprogrammed, with all of its ports",
+    ),
+)
 
 PCI_SOURCE = (
     rule(

@@ -10,6 +10,7 @@ from device_plugin_api.rules import MAX_SLOTS
 from device_plugin_api.sources import (
     SOURCES,
     CustomSource,
+    FpgaSource,
     GroupsSource,
     NetworkSource,
     PathsSource,
@@ -30,6 +31,8 @@ def problems(resource: Resource) -> Iterator[str]:
     yield from _device_problems(source)
     if source.network is not None:
         yield from _network_problems(source.network)
+    if source.fpga is not None:
+        yield from _fpga_problems(source.fpga)
     if source.groups is not None:
         yield from _groups_problems(source.groups)
     if source.custom is not None:
@@ -99,6 +102,17 @@ def _network_problems(network: NetworkSource) -> Iterator[str]:
             FunctionRange.parse(text)
         except ValueError as error:
             yield f"source.network: {error}"
+
+
+def _fpga_problems(fpga: FpgaSource) -> Iterator[str]:
+    if fpga.mode not in hardware.FPGA_MODES:
+        yield f"source.fpga.mode: must be {', '.join(hardware.FPGA_MODES[:-1])} or {hardware.FPGA_MODES[-1]}"
+    elif fpga.mode != hardware.FPGA_MODES[0] and (fpga.afu_ids or fpga.ports):
+        yield f"source.fpga: afuIDs and ports belong to mode: {hardware.FPGA_MODES[0]}"
+    for member, ids in (("afuIDs", fpga.afu_ids), ("interfaceIDs", fpga.interface_ids)):
+        yield from _form_problems(f"source.fpga.{member}", hardware.FPGA_ID, ids)
+        for id_ in filter(hardware.NO_FPGA_ID.fits, ids):
+            yield f"source.fpga.{member}: {id_!r} {hardware.NO_FPGA_ID.message}"
 
 
 def _groups_problems(groups: GroupsSource) -> Iterator[str]:

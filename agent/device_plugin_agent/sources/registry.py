@@ -2,8 +2,6 @@
 
 from device_plugin_agent.clock import Clock
 from device_plugin_agent.sources.base import Source
-from device_plugin_agent.sources.custom import Custom
-from device_plugin_agent.sources.groups import Groups
 from device_plugin_agent.sources.host import HostView
 from device_plugin_agent.sources.network import Network
 from device_plugin_agent.sources.paths import Paths
@@ -26,9 +24,17 @@ def source_for(resource: Resource, host: HostView, clock: Clock) -> Source:
     spec = resource.source
     if spec.network is not None:
         return Network(spec.network, host)
+    if spec.fpga is not None:
+        from device_plugin_agent.sources.fpga import Fpga
+
+        return Fpga(spec.fpga, host)
     if spec.groups is not None:
+        from device_plugin_agent.sources.groups import Groups
+
         return Groups(resource.name, spec.groups, lambda member: _devices(member, host))
     if spec.custom is not None:
+        from device_plugin_agent.sources.custom import Custom
+
         return Custom(spec.custom, host)
     if spec.simulated is not None:
         return Simulated(resource.name, spec.simulated, clock)
@@ -36,6 +42,7 @@ def source_for(resource: Resource, host: HostView, clock: Clock) -> Source:
 
 
 def _devices(spec: SourceSpec, host: HostView) -> Source:
+    """The sources that a group may have for members."""
     if spec.paths is not None:
         return Paths(spec.paths, host)
     if spec.usb is not None:

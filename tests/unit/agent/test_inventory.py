@@ -8,7 +8,7 @@ from device_plugin_agent.health.tracker import WORKS, Look, Observation
 from device_plugin_agent.inventory import ALLOCATION_GRACE, MISSING_RETENTION, Inventory
 from device_plugin_agent.sources import Candidate, Discovery, Unfit
 from device_plugin_api.config import SlotCounts
-from device_plugin_api.node import Device, DeviceState, Holder
+from device_plugin_api.node import Device, DeviceState, Holder, SelectionStep
 from device_plugin_api.resource import Health, Probe
 
 POD = Holder(namespace="default", pod="p", container="c")
@@ -48,6 +48,15 @@ def test_an_equal_look_changes_nothing() -> None:
     assert bench.inventory.version == version
 
 
+def test_what_the_selection_left_out_is_news_although_no_device_changed() -> None:
+    bench = Bench()
+    bench.take(Discovery(candidates=(), steps=(SelectionStep(step="device nodes", kept=0),)))
+    version = bench.inventory.version
+    left_out = (SelectionStep(step="device nodes", kept=0, dropped=("/dev/a: it is a directory",)),)
+    bench.take(Discovery(candidates=(), steps=left_out))
+    assert bench.inventory.version > version
+
+
 def test_a_vanished_device_stays_listed_as_missing() -> None:
     bench = Bench()
     bench.see("a", "b")
@@ -67,6 +76,30 @@ def test_a_device_that_is_there_but_unfit_is_told_by_why() -> None:
     bench.take(Discovery(candidates=(), steps=(), unfit=unfit))
     assert bench.states == {"a": "DriverChanged"}
     assert bench.inventory.entries["a"].track.message == "/dev/a: its driver is y"
+
+
+def test_a_device_that_is_another_resources_now_leaves_when_it_is_free() -> None:
+    bench = Bench()
+    bench.see("a", "b")
+    bench.use("a")
+    elsewhere = Unfit(reason="OtherAFU", why="its AFU is y", leaves=True)
+    bench.take(Discovery(candidates=(), steps=(), unfit={"a": elsewhere, "b": elsewhere}))
+    assert bench.states == {"a": "OtherAFU"}
+    assert not bench.inventory.entries["a"].healthy
+    bench.take(Discovery(candidates=(), steps=(), unfit={"a": elsewhere}))
+    assert bench.states == {"a": "OtherAFU"}
+    bench.use()
+    assert bench.states == {}
+
+
+def test_a_device_in_use_that_is_this_resources_again_stays() -> None:
+    bench = Bench()
+    bench.see("a")
+    bench.use("a")
+    bench.take(Discovery(candidates=(), steps=(), unfit={"a": Unfit(reason="OtherAFU", why="y", leaves=True)}))
+    bench.see("a")
+    assert bench.states == {"a": "Works"}
+    assert bench.inventory.entries["a"].healthy
 
 
 def test_a_device_that_gets_another_driver_is_the_same_device_when_nobody_has_it() -> None:
