@@ -16,7 +16,7 @@ class PathsSource(Struct, rename="camel", frozen=True, kw_only=True, omit_defaul
     include: Annotated[
         tuple[DeviceGlob, ...],
         doc(
-            "Paths or globs (*, ?, [set]; none crosses '/') below /dev. Each match is one device.",
+            "Paths or globs (*, ?, [set]; none crosses '/') below /dev. Each match of the right type is one device.",
             min_length=1,
             max_length=32,
             openapi=ATOMIC,
@@ -25,6 +25,14 @@ class PathsSource(Struct, rename="camel", frozen=True, kw_only=True, omit_defaul
     exclude: Annotated[
         tuple[DeviceGlob, ...], doc("Paths or globs that are left out again.", max_length=32, openapi=ATOMIC)
     ] = ()
+    type: Annotated[
+        str,
+        doc(
+            "What counts as a device. Device: a device node. Directory: a directory such as /dev/dvb/adapter0, with "
+            "all device nodes in it, at any depth; they keep their places in it.",
+            openapi={"maxLength": 16} | enum("Device", "Directory"),
+        ),
+    ] = "Device"
 
 
 HexID = Annotated[str, doc("Four hexadecimal digits, with or without 0x.", max_length=6, rules=rules.HEX_ID)]

@@ -120,6 +120,12 @@ BAD_SOURCES = [
         "must have at most 32 items",
     ),
     bad(
+        "an unknown type of paths",
+        of(source={"paths": {"include": ["/dev/a*"], "type": "File"}}),
+        f"{FIRST}.source.paths.type",
+        '"Device", "Directory"',
+    ),
+    bad(
         "an FPGA's mode by another name",
         of(source={"fpga": {"mode": "af"}}),
         f"{FIRST}.source.fpga.mode",
@@ -807,6 +813,7 @@ GOOD_OBJECTS = [
     good("every wildcard", including("/dev/video?", "/dev/snd/pcm*", "/dev/tty[A-Z][!0]", "/dev/bus/usb/001/*")),
     good("a name with dots and a space", including("/dev/.hidden", "/dev/a..b", "/dev/a b")),
     good("everything in /dev", including("/dev/*")),
+    good("directories", of(source={"paths": {"include": ["/dev/dvb/adapter*"], "type": "Directory"}})),
     good("excludes", of(source={"paths": {"include": ["/dev/a*"], "exclude": ["/dev/a9", "/dev/mem"]}})),
     good(
         "a package of somebody's", of(source={"custom": {"name": "my-scales", "parameters": {"min.Grams_1-a": "5 kg"}}})
@@ -896,6 +903,7 @@ def lost(sent: Any, kept: Any, path: str) -> list[str]:
 
 
 DEFAULT_RESOURCE: Json = {
+    "source": {"paths": {"include": ["/dev/video*"], "type": "Device"}},
     "sharing": {"replicas": 1},
     "allocation": {"permissions": "rw", "policy": "Aligned"},
     "health": {"probes": [{"type": "Exists"}], "periodSeconds": 10, "failureThreshold": 3, "successThreshold": 2},
@@ -984,7 +992,7 @@ def test_a_misspelt_field_is_refused_by_name_as_kubectl_asks_for(api: Client) ->
 
 def test_a_misspelt_field_is_dropped_when_the_client_does_not_ask_for_checks(api: Client) -> None:
     created = api.create(TYPO, dry_run=True, field_validation="Ignore")
-    assert created["spec"]["resources"][0]["source"] == {"paths": {"include": ["/dev/video*"]}}
+    assert created["spec"]["resources"][0]["source"] == DEFAULT_RESOURCE["source"]
 
 
 def test_a_status_sent_with_a_new_object_is_dropped(api: Client) -> None:
