@@ -17,7 +17,7 @@ from device_plugin_api.node import Holder
 Use = Mapping[str, Mapping[str, tuple[Holder, ...]]]
 """Resource name → slot → who has it."""
 
-_PERIOD_IN_USE, _PERIOD_IDLE = 2.0, 10.0
+PERIOD_IN_USE, _PERIOD_IDLE = 1.0, 10.0
 """Seconds between two questions: the kubelet answers 100 a second to all clients of the node together (R18)."""
 
 _PERIOD_COMPARE = 30.0
@@ -70,7 +70,7 @@ class PodResources:
                     await asyncio.sleep(pause)
                     used = await self._ask(lister)
                 await self._ask_what_there_is(lister)
-                period = _PERIOD_IN_USE if used else _PERIOD_IDLE
+                period = PERIOD_IN_USE if used else _PERIOD_IDLE
 
     async def _ask(self, lister: "rpc.PodResourcesListerAsyncStub") -> bool:
         """One question; whether any device is in use, or that could not be learnt."""

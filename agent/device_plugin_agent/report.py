@@ -12,7 +12,7 @@ from device_plugin_agent.node_api import NodeApi, Unavailable
 from device_plugin_agent.signal import Signal
 from device_plugin_api.node import NodeStatus
 
-_INTERVAL = 1.0
+INTERVAL = 1.0
 """Seconds between two writes at least."""
 
 _RETRY_FIRST, _RETRY_MOST = 0.5, 10.0
@@ -81,7 +81,7 @@ class Report:
         self._metrics.status_writes.labels("success").inc()
         if uid == self._uid:
             self._stored = status
-        await asyncio.sleep(_INTERVAL)
+        await asyncio.sleep(INTERVAL)
         return 0
 
 

@@ -322,7 +322,7 @@ def test_time_in_which_the_sampler_itself_did_not_run_does_not_count() -> None:
 
 
 TRUTHS = st.lists(
-    st.tuples(st.floats(1.0, 8.0), st.sets(st.sampled_from(sorted(DEVICES))), st.booleans()), min_size=1, max_size=6
+    st.tuples(st.integers(1, 4), st.sets(st.sampled_from(sorted(DEVICES))), st.booleans()), min_size=1, max_size=4
 )
 
 
@@ -355,22 +355,22 @@ def told_truly(present: frozenset[str], used: bool) -> Sample:
     )
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=30)
 @given(TRUTHS)
-def test_whatever_happens_who_always_tells_the_truth_breaks_nothing(truths: list[tuple[float, set[str], bool]]) -> None:
+def test_whatever_happens_who_always_tells_the_truth_breaks_nothing(truths: list[tuple[int, set[str], bool]]) -> None:
     spans = [(seconds, told_truly(frozenset(present), used)) for seconds, present, used in truths]
     verdict = check(run((1, GOOD), *spans))
     assert not verdict.violations
     assert all(tally.late == 0 for tally in verdict.tallies.values())
 
 
-@settings(deadline=None, max_examples=50)
-@given(TRUTHS, st.floats(0.0, 10.0))
+@settings(deadline=None, max_examples=30)
+@given(TRUTHS, st.floats(0.0, 8.0))
 def test_statements_that_all_come_so_late_break_their_promises_when_it_is_too_late(
-    truths: list[tuple[float, set[str], bool]], delay: float
+    truths: list[tuple[int, set[str], bool]], delay: float
 ) -> None:
     spans = [(seconds, told_truly(frozenset(present), used)) for seconds, present, used in truths]
-    samples = run((5, GOOD), *spans, (15, spans[-1][1]))
+    samples = run((5, GOOD), *spans, (12, spans[-1][1]))
     behind = round(delay / BEAT)
     late = [
         replace(
