@@ -21,7 +21,7 @@ class Mode(Enum):
     LOST = "lost"
     """No agent runs there, or it does not reach the API server."""
     BACK = "back"
-    """It was lost for long, and may not be believed again yet."""
+    """It was lost, and may not be heard or believed again yet."""
     CUT = "cut"
     """The API server itself does not answer."""
 
@@ -53,6 +53,7 @@ class Node:
     lasting: float
     """Seconds that it has been in this mode, as the samples count them."""
     agent: bool
+    reaches_api: bool
     devices: Mapping[str, Device]
     wanted: Wanted
     """What the config wanted when the node last could know it."""
@@ -71,7 +72,7 @@ class Fact:
 
 
 def facts(samples: Sequence[Sample], *, believed_within: float) -> list[Fact]:
-    """One for each sample. A node that was lost for long has so many seconds to be believed again."""
+    """One for each sample. `believed_within`: see `_doubt`."""
     universe = _universe(samples)
     made: list[Fact] = []
     clock = 0.0
@@ -82,8 +83,8 @@ def facts(samples: Sequence[Sample], *, believed_within: float) -> list[Fact]:
         nodes = {}
         for name, look in sample.looks.items():
             before = made[-1].nodes[name] if made else None
-            if before is not None and before.mode is Mode.LOST and before.lasting >= LONG:
-                doubted[name] = clock + believed_within
+            if before is not None and before.mode is Mode.LOST:
+                doubted[name] = clock + _doubt(before, believed_within)
             mode = _mode(sample, look, doubted=clock < doubted.get(name, 0.0))
             knows = before is None or (sample.api and look.reaches_api)
             wanted = sample.wanted if knows or before is None else before.wanted
@@ -91,11 +92,23 @@ def facts(samples: Sequence[Sample], *, believed_within: float) -> list[Fact]:
                 mode=mode,
                 lasting=before.lasting + step if before is not None and before.mode is mode else 0.0,
                 agent=look.agent,
+                reaches_api=look.reaches_api,
                 devices={device: _device(name, device, look, wanted) for device in universe[name]},
                 wanted=wanted,
             )
         made.append(Fact(at=sample.at, clock=clock, beat=step, nodes=nodes))
     return made
+
+
+def _doubt(lost: Node, believed_within: float) -> float:
+    """Seconds until a node that was lost has to be heard and believed again.
+
+    Of one that was lost for long the agent's pod has to get ready first. To one that was cut off TCP comes back after
+    as long again as it was cut off, at worst: it doubles the time between two attempts. A new agent speaks at once.
+    """
+    if lost.lasting >= LONG:
+        return believed_within
+    return 0.0 if lost.reaches_api else min(lost.lasting, believed_within)
 
 
 def _mode(sample: Sample, look: Look, *, doubted: bool) -> Mode:

@@ -289,6 +289,12 @@ def test_a_node_that_was_unknown_has_a_while_to_be_believed_again_and_not_for_ev
     assert COUNT in kinds(run((5, GOOD), (60, told), (30, back)))
 
 
+def test_a_node_that_was_cut_off_has_as_long_again_to_be_heard() -> None:
+    cut = but(*GONE_1, is_(reaches_api=False))
+    assert not broken(run((5, GOOD), (8, cut), (10, but(*GONE_1)), (5, but(*GONE_1_AND_TOLD))))
+    assert STATE in kinds(run((5, GOOD), (8, cut), (12, but(*GONE_1))))
+
+
 def test_while_the_api_server_does_not_answer_no_statement_is_held_against_anybody() -> None:
     silent = replace(but(*GONE_1), api=False)
     assert not broken(run((5, GOOD), (60, silent), (2.6, but(*GONE_1)), (5, but(*GONE_1_AND_TOLD))))
