@@ -10,7 +10,8 @@ from device_plugin_agent.sources import Candidate
 from device_plugin_api import hostpaths
 from device_plugin_api.names import env_prefix
 from device_plugin_api.node import DeviceState
-from device_plugin_api.resource import Allocation, Mount, Source
+from device_plugin_api.resource import Allocation, Mount
+from device_plugin_api.sources import Source
 from device_plugin_api.templates import ATTRIBUTE, expand, used
 
 

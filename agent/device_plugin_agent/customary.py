@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from device_plugin_agent.sources import Candidate
-from device_plugin_api.resource import Source
+from device_plugin_api.sources import Source
 
 _PCI_ADDRESS = "pciAddress"
 

@@ -127,7 +127,9 @@ class Inventory:
                 else:
                     unfit = discovery.unfit.get(device_id)
                     entries[device_id] = self._look(known, found.get(device_id), unfit, now, monotonic)
-        self.steps = discovery.steps
+        if discovery.steps != self.steps:
+            self.steps = discovery.steps
+            self.version += 1
         self._replace(entries)
         self._forget(monotonic)
 

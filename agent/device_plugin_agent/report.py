@@ -3,10 +3,11 @@
 import asyncio
 import logging
 from collections.abc import Callable
+from http import HTTPStatus
 
-import httpx2
 import msgspec
 
+from device_plugin_agent.api_server import ApiError
 from device_plugin_agent.clock import Clock
 from device_plugin_agent.http import Answer
 from device_plugin_agent.metrics import Metrics
@@ -93,7 +94,7 @@ class Report:
             await self._api.report(status)
         except Unavailable as error:
             self._metrics.status_writes.labels("error").inc()
-            if isinstance(error, httpx2.HTTPStatusError) and error.response.status_code == 404:
+            if isinstance(error, ApiError) and error.code == HTTPStatus.NOT_FOUND:
                 self._stored = None  # the operator makes it anew, and the watch then tells
                 self._behind_since = None
                 return 0

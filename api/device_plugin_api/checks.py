@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from device_plugin_api import hardware, hostpaths, templates
 from device_plugin_api.functions import FunctionRange
 from device_plugin_api.names import resource_name_error
-from device_plugin_api.resource import SOURCES, Allocation, NetworkSource, PciSource, Resource, Source, UsbSource
+from device_plugin_api.resource import Allocation, Resource
 from device_plugin_api.rules import MAX_SLOTS
+from device_plugin_api.sources import SOURCES, NetworkSource, PciSource, Source, UsbSource
 
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _FILE_MODE = re.compile(r"0?[0-7]{3}")

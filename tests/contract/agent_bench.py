@@ -17,7 +17,8 @@ from device_plugin_agent.node_api import NodeApi, Seen
 from device_plugin_agent.settings import Settings
 from device_plugin_api.names import node_device_plugin_name
 from device_plugin_api.node import CordonedDevice, NodeSpec, NodeStatus, ResourceStatus
-from device_plugin_api.resource import PathsSource, Resource, Source
+from device_plugin_api.resource import Resource
+from device_plugin_api.sources import PathsSource, Source
 from kubelet_double.double import KubeletDouble
 
 CAMERA = "example.com/camera"

@@ -6,12 +6,11 @@ from contextlib import asynccontextmanager
 
 import msgspec
 import pytest
-from lightkube import AsyncClient, KubeConfig
-from lightkube.config.models import Cluster, User
 
 from contract.agent_bench import Bench, resource, spec
 from contract.faulty_api_server import Fault, FaultyApiServer
-from device_plugin_agent.node_api import FIELD_MANAGER, NodeApi
+from device_plugin_agent.api_server import ApiServer
+from device_plugin_agent.node_api import NodeApi
 from device_plugin_agent.report import LATE
 
 NAME = "cameras.node"
@@ -32,13 +31,11 @@ FAULTS: dict[str, Fault] = {
 
 
 @asynccontextmanager
-async def through(server: FaultyApiServer) -> AsyncIterator[NodeApi]:
-    config = KubeConfig.from_one(cluster=Cluster(server=server.url), user=User(token="any"))
-    client = AsyncClient(config=config, field_manager=FIELD_MANAGER)
-    try:
-        yield NodeApi(client, NAME)
-    finally:
-        await client.close()
+async def through(server: FaultyApiServer, bench: Bench) -> AsyncIterator[NodeApi]:
+    token = bench.state / "token"
+    token.write_text("one")
+    async with ApiServer(server.url, token=token, agent="test") as api:
+        yield NodeApi(api, NAME)
 
 
 @pytest.fixture
@@ -55,7 +52,7 @@ async def test_an_agent_that_is_answered_wrongly_asks_again(
     bench.plug("video0")
     server.faults["watch"].append(fault)
     server.faults["patch"].append(fault)
-    async with through(server) as api, bench.agent(api):
+    async with through(server, bench) as api, bench.agent(api):
         await bench.offers(1, 1)
         # 404 on a report says that the object is gone: it is reported anew when it is seen again.
         await bench.until(lambda: server.requests.count("patch") >= 1)
@@ -86,7 +83,7 @@ async def test_rubbish_in_the_middle_of_a_watch_costs_nothing(
     bench: Bench, server: FaultyApiServer, line: bytes
 ) -> None:
     bench.plug("video0", "other0")
-    async with through(server) as api, bench.agent(api):
+    async with through(server, bench) as api, bench.agent(api):
         await bench.offers(1, 1)
         await bench.until(lambda: server.requests.count("watch") == 1)
         server.say(line)
@@ -99,7 +96,7 @@ async def test_rubbish_in_the_middle_of_a_watch_costs_nothing(
 
 async def test_an_object_that_is_deleted_and_made_anew_is_followed(bench: Bench, server: FaultyApiServer) -> None:
     bench.plug("video0")
-    async with through(server) as api, bench.agent(api):
+    async with through(server, bench) as api, bench.agent(api):
         await bench.until(lambda: server.object["status"].get("counts", {}).get("healthy") == 1)
         server.there = False
         server.change(lambda _: None, "DELETED")
@@ -113,7 +110,7 @@ async def test_an_object_that_is_deleted_and_made_anew_is_followed(bench: Bench,
 
 async def test_an_api_server_that_goes_silent_is_left_to_itself(bench: Bench, server: FaultyApiServer) -> None:
     bench.plug("video0")
-    async with through(server) as api, bench.agent(api):
+    async with through(server, bench) as api, bench.agent(api):
         await bench.until(lambda: server.object["status"].get("counts", {}).get("healthy") == 1)
         server.faults["watch"].extend([None] * 5)
         server.faults["patch"].extend([None] * 2)
@@ -127,7 +124,7 @@ async def test_an_agent_that_cannot_report_a_change_is_not_ready_until_it_can(
     bench: Bench, server: FaultyApiServer
 ) -> None:
     bench.plug("video0")
-    async with through(server) as api, bench.agent(api) as agent:
+    async with through(server, bench) as api, bench.agent(api) as agent:
         await bench.until(lambda: server.object["status"].get("counts", {}).get("healthy") == 1)
         ready = agent.http.answers["/readyz"]
         await bench.until(lambda: ready().ok)
@@ -141,8 +138,21 @@ async def test_an_agent_that_cannot_report_a_change_is_not_ready_until_it_can(
         bench.clock.pass_(LATE)
         await bench.until(lambda: not ready().ok)
         assert "could not be reported for" in ready().text
-        assert "403 Forbidden" in ready().text
+        await bench.until(lambda: "403: scripted 403" in ready().text)
         await bench.offers(2, 2)
         server.faults["patch"].clear()
         await bench.until(lambda: ready().ok)
         assert server.object["status"]["counts"]["healthy"] == 2
+
+
+async def test_a_token_that_the_kubelet_replaced_is_used_from_the_next_request_on(
+    bench: Bench, server: FaultyApiServer
+) -> None:
+    bench.plug("video0")
+    async with through(server, bench) as api, bench.agent(api):
+        await bench.until(lambda: server.object["status"].get("counts", {}).get("healthy") == 1)
+        assert set(server.identities) == {"Bearer one"}
+        (bench.state / "token").write_text("two\n")
+        bench.plug("video1")
+        await bench.until(lambda: server.object["status"]["counts"]["healthy"] == 2)
+        assert server.identities[-1] == "Bearer two"

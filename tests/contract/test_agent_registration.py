@@ -181,7 +181,8 @@ async def test_another_agent_process_has_the_same_ids_and_the_pods_keep_their_de
 
 @pytest.mark.parametrize("count", [200])
 async def test_many_devices_come_in_one_list(bench: Bench, count: int) -> None:
-    from device_plugin_api.resource import Resource, SimulatedSource, Source
+    from device_plugin_api.resource import Resource
+    from device_plugin_api.sources import SimulatedSource, Source
 
     bench.api.put(spec(Resource(name=CAMERA, source=Source(simulated=SimulatedSource(count=count, numa_nodes=2)))))
     async with bench.agent():

@@ -3,19 +3,8 @@
 import pytest
 
 from device_plugin_api.checks import problems
-from device_plugin_api.resource import (
-    Allocation,
-    Cdi,
-    EnvVar,
-    Mount,
-    NetworkSource,
-    PathsSource,
-    PciSource,
-    Resource,
-    SimulatedSource,
-    Source,
-    UsbSource,
-)
+from device_plugin_api.resource import Allocation, Cdi, EnvVar, Mount, Resource
+from device_plugin_api.sources import NetworkSource, PathsSource, PciSource, SimulatedSource, Source, UsbSource
 
 PATHS = Source(paths=PathsSource(include=("/dev/video*",), exclude=("/dev/video9",)))
 

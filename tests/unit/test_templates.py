@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from device_plugin_api.resource import SOURCES
+from device_plugin_api.sources import SOURCES
 from device_plugin_api.templates import ATTRIBUTES, expand, unknown, used
 
 

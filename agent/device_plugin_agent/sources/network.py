@@ -19,7 +19,7 @@ from device_plugin_agent.sources.selection import Selection, printable
 from device_plugin_agent.uevents import Uevent
 from device_plugin_api.functions import FunctionRange
 from device_plugin_api.hardware import digits
-from device_plugin_api.resource import NetworkSource
+from device_plugin_api.sources import NetworkSource
 
 _CLASS = "02"
 """Network controllers; linux/pci_ids.h."""

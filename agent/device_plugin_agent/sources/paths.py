@@ -14,7 +14,7 @@ from device_plugin_agent.sources.selection import printable
 from device_plugin_agent.uevents import Uevent
 from device_plugin_api.hostpaths import DEVICE_ROOT
 from device_plugin_api.node import SelectionStep
-from device_plugin_api.resource import PathsSource
+from device_plugin_api.sources import PathsSource
 
 _MAX_DROPPED_SHOWN = 8
 _GLOB = frozenset("*?[")

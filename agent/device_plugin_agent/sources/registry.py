@@ -8,7 +8,8 @@ from device_plugin_agent.sources.paths import Paths
 from device_plugin_agent.sources.pci import Pci
 from device_plugin_agent.sources.simulated import Simulated
 from device_plugin_agent.sources.usb import Usb
-from device_plugin_api.resource import SOURCES, Resource
+from device_plugin_api.resource import Resource
+from device_plugin_api.sources import SOURCES
 
 __all__ = ["HostView", "UnknownSource", "source_for"]
 

@@ -3,7 +3,7 @@
 from device_plugin_api.checks import one_source
 from device_plugin_api.config import ConfigSpec
 from device_plugin_api.names import resource_name_error
-from device_plugin_api.resource import SOURCES
+from device_plugin_api.sources import SOURCES
 
 
 def error(spec: ConfigSpec) -> str | None:

@@ -8,7 +8,7 @@ import pytest
 from device_plugin_agent import customary
 from device_plugin_agent.devinfo.document import content, file_name
 from device_plugin_agent.sources import Candidate
-from device_plugin_api.resource import NetworkSource, PciSource, SimulatedSource, Source
+from device_plugin_api.sources import NetworkSource, PciSource, SimulatedSource, Source
 
 ADDRESS, PORT = "0000:3b:01.0", "0000:3b:00.0"
 NETWORK = Source(network=NetworkSource())

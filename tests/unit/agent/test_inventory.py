@@ -8,7 +8,7 @@ from device_plugin_agent.health.tracker import WORKS, Look, Observation
 from device_plugin_agent.inventory import ALLOCATION_GRACE, MISSING_RETENTION, Inventory
 from device_plugin_agent.sources import Candidate, Discovery, Unfit
 from device_plugin_api.config import SlotCounts
-from device_plugin_api.node import Device, DeviceState, Holder
+from device_plugin_api.node import Device, DeviceState, Holder, SelectionStep
 from device_plugin_api.resource import Health, Probe
 
 POD = Holder(namespace="default", pod="p", container="c")
@@ -46,6 +46,15 @@ def test_an_equal_look_changes_nothing() -> None:
     version = bench.inventory.version
     bench.see("b", "a", after=10)
     assert bench.inventory.version == version
+
+
+def test_what_the_selection_left_out_is_news_although_no_device_changed() -> None:
+    bench = Bench()
+    bench.take(Discovery(candidates=(), steps=(SelectionStep(step="device nodes", kept=0),)))
+    version = bench.inventory.version
+    left_out = (SelectionStep(step="device nodes", kept=0, dropped=("/dev/a: it is a directory",)),)
+    bench.take(Discovery(candidates=(), steps=left_out))
+    assert bench.inventory.version > version
 
 
 def test_a_vanished_device_stays_listed_as_missing() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from device_plugin_agent.sources import Discovery, HostView
 from device_plugin_agent.sources.paths import Paths
-from device_plugin_api.resource import PathsSource
+from device_plugin_api.sources import PathsSource
 
 NULL, ZERO = (1, 3), (1, 5)
 
