@@ -62,10 +62,11 @@ class PodResources:
         async with grpc.aio.insecure_channel(f"unix:{self._socket}", options=options) as channel:
             lister = rpc.PodResourcesListerStub(channel)
             period = 0.0
+            seen = self._asked.count
             while True:
-                seen = self._asked.count
                 await self._asked.after(seen, period)
                 pauses = _AFTER_ALLOCATE if self._asked.count != seen else (0.0,)
+                seen = self._asked.count
                 for pause in pauses:
                     await asyncio.sleep(pause)
                     used = await self._ask(lister)
