@@ -13,6 +13,7 @@ from device_plugin_agent.http import Answer
 from device_plugin_agent.metrics import Metrics
 from device_plugin_agent.node_api import NodeApi, Unavailable
 from device_plugin_agent.signal import Signal
+from device_plugin_agent.trouble import Trouble
 from device_plugin_api.node import NodeStatus
 
 INTERVAL = 1.0
@@ -46,10 +47,11 @@ class Report:
         self._clock = clock
         self._metrics = metrics
         self._jitter = jitter
+        self._trouble = Trouble(_log, "Could not report the status")
         self._stored: NodeStatus | None = None
         self._uid: str | None = None
         self._behind_since: float | None = None
-        self._trouble = "no answer"
+        self._why = "no answer"
 
     @property
     def stored(self) -> NodeStatus | None:
@@ -66,7 +68,7 @@ class Report:
         late = 0.0 if self._behind_since is None else self._clock.monotonic() - self._behind_since
         if late < LATE:
             return Answer(True, "the status is reported")
-        return Answer(False, f"the status could not be reported for {late:.0f} s: {self._trouble}")
+        return Answer(False, f"the status could not be reported for {late:.0f} s: {self._why}")
 
     async def run(self) -> None:
         """Write until cancelled."""
@@ -98,11 +100,12 @@ class Report:
                 self._stored = None  # the operator makes it anew, and the watch then tells
                 self._behind_since = None
                 return 0
-            self._trouble = describe(error)
-            _log.warning("Could not report the status", extra={"err": self._trouble})
+            self._why = describe(error)
+            self._trouble.failed(self._why)
             return failures + 1
         self._metrics.status_writes.labels("success").inc()
         self._behind_since = None
+        self._trouble.worked()
         if uid == self._uid:
             self._stored = status
         await asyncio.sleep(INTERVAL)

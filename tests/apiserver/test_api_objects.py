@@ -78,7 +78,7 @@ BAD_SOURCES = [
         "a source of two kinds",
         of(source={"paths": {"include": ["/dev/video*"]}, "simulated": {"count": 1}}),
         f"{FIRST}.source",
-        "exactly one source must be given: paths, usb, pci, network or simulated",
+        "exactly one source must be given: paths, usb, pci, network, fpga or simulated",
     ),
     bad("a resource without source", config(resources=[{"name": "a.com/b"}]), f"{FIRST}.source", "Required value"),
     bad("no globs", including(), INCLUDE, "should have at least 1 items"),
@@ -110,6 +110,48 @@ BAD_SOURCES = [
         of(source={"paths": {"include": ["/dev/a*"], "exclude": [f"/dev/a{i}" for i in range(33)]}}),
         f"{FIRST}.source.paths.exclude",
         "must have at most 32 items",
+    ),
+    bad(
+        "an unknown type of paths",
+        of(source={"paths": {"include": ["/dev/a*"], "type": "File"}}),
+        f"{FIRST}.source.paths.type",
+        '"Device", "Directory"',
+    ),
+    bad(
+        "an FPGA's mode by another name",
+        of(source={"fpga": {"mode": "af"}}),
+        f"{FIRST}.source.fpga.mode",
+        'supported values: "AcceleratorFunction", "Region", "RegionManagement"',
+    ),
+    bad(
+        "an accelerator function with capitals",
+        of(source={"fpga": {"afuIDs": ["D8424DC4A4A3C413F89E433683F9040B"]}}),
+        f"{FIRST}.source.fpga.afuIDs[0]",
+        "must be 32 hexadecimal digits in lower case",
+    ),
+    bad(
+        "the id of an accelerator that does not answer",
+        of(source={"fpga": {"afuIDs": ["f" * 32]}}),
+        f"{FIRST}.source.fpga.afuIDs[0]",
+        "must not be all zeros or all ones",
+    ),
+    bad(
+        "no interfaces",
+        of(source={"fpga": {"mode": "Region", "interfaceIDs": []}}),
+        f"{FIRST}.source.fpga.interfaceIDs",
+        "should have at least 1 items",
+    ),
+    bad(
+        "the accelerator function of a region",
+        of(source={"fpga": {"mode": "Region", "afuIDs": ["d8424dc4a4a3c413f89e433683f9040b"]}}),
+        f"{FIRST}.source.fpga",
+        "afuIDs and ports belong to mode: AcceleratorFunction",
+    ),
+    bad(
+        "a port without number",
+        of(source={"fpga": {"ports": [-1]}}),
+        f"{FIRST}.source.fpga.ports[0]",
+        "greater than or equal to 0",
     ),
     bad(
         "a negative number of simulated devices",
@@ -552,6 +594,7 @@ BAD_SPECS = [
         )
         for most in (0, -1, "0%", "101%", "5", "%")
     ),
+    bad("another mode", config(mode="Try"), "spec.mode", '"Serve", "Preview"'),
     bad(
         "another answer to a regression",
         config(rollout={"onRegression": "Rollback"}),
@@ -692,9 +735,28 @@ GOOD_OBJECTS = [
             }
         ),
     ),
+    good("all ports of FPGAs", of(source={"fpga": {}})),
+    good(
+        "every selector of FPGA ports",
+        of(
+            source={
+                "fpga": {
+                    "mode": "AcceleratorFunction",
+                    "afuIDs": ["d8424dc4a4a3c413f89e433683f9040b", "f7df405c-bd7a-cf72-22f1-44b0b93acd18"],
+                    "interfaceIDs": ["69528db6eb31577a8c3668f9faa081f6"],
+                    "ports": [0, 63],
+                }
+            }
+        ),
+    ),
+    good(
+        "regions of FPGAs",
+        of(source={"fpga": {"mode": "RegionManagement", "interfaceIDs": ["69528db6eb31577a8c3668f9faa081f6"]}}),
+    ),
     good("every wildcard", including("/dev/video?", "/dev/snd/pcm*", "/dev/tty[A-Z][!0]", "/dev/bus/usb/001/*")),
     good("a name with dots and a space", including("/dev/.hidden", "/dev/a..b", "/dev/a b")),
     good("everything in /dev", including("/dev/*")),
+    good("directories", of(source={"paths": {"include": ["/dev/dvb/adapter*"], "type": "Directory"}})),
     good("excludes", of(source={"paths": {"include": ["/dev/a*"], "exclude": ["/dev/a9", "/dev/mem"]}})),
     good("simulated devices", of(source={"simulated": {"count": 10000, "numaNodes": 8}})),
     good("no simulated devices", of(source={"simulated": {"count": 0}})),
@@ -734,6 +796,7 @@ GOOD_OBJECTS = [
     good("quantities in every way", quantities(requests={"cpu": 1, "memory": "1e6"}, limits={"cpu": "1000m"})),
     good("as much reserved as allowed", quantities(requests={"memory": "1Gi"}, limits={"memory": 1073741824})),
     good("no limits", quantities(limits={})),
+    good("a preview", config(mode="Preview")),
     good("so many nodes at a time", config(rollout={"maxUnavailable": 5, "paused": True})),
     good("a share of the nodes at a time", config(rollout={"maxUnavailable": "100%", "onRegression": "Continue"})),
     good("another priority class", config(agent={"priorityClassName": "devices.high"})),
@@ -776,6 +839,7 @@ def lost(sent: Any, kept: Any, path: str) -> list[str]:
 
 
 DEFAULT_RESOURCE: Json = {
+    "source": {"paths": {"include": ["/dev/video*"], "type": "Device"}},
     "sharing": {"replicas": 1},
     "allocation": {"permissions": "rw", "policy": "Aligned"},
     "health": {"probes": [{"type": "Exists"}], "periodSeconds": 10, "failureThreshold": 3, "successThreshold": 2},
@@ -791,6 +855,7 @@ DEFAULT_AGENT: Json = {
 def test_a_config_comes_back_with_the_documented_defaults_and_no_others(api: Client) -> None:
     created = api.create(config(), dry_run=True)
     assert created["spec"] == {
+        "mode": "Serve",
         "resources": [resource() | DEFAULT_RESOURCE],
         "rollout": DEFAULT_ROLLOUT,
         "agent": DEFAULT_AGENT,
@@ -863,7 +928,7 @@ def test_a_misspelt_field_is_refused_by_name_as_kubectl_asks_for(api: Client) ->
 
 def test_a_misspelt_field_is_dropped_when_the_client_does_not_ask_for_checks(api: Client) -> None:
     created = api.create(TYPO, dry_run=True, field_validation="Ignore")
-    assert created["spec"]["resources"][0]["source"] == {"paths": {"include": ["/dev/video*"]}}
+    assert created["spec"]["resources"][0]["source"] == DEFAULT_RESOURCE["source"]
 
 
 def test_a_status_sent_with_a_new_object_is_dropped(api: Client) -> None:

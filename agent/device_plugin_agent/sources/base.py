@@ -14,6 +14,9 @@ DRIVER = "driver"
 DRIVER_CHANGED = "DriverChanged"
 """Reason of a device that is there, bound to another driver than the one it is wanted or was handed out with."""
 
+NODE_MISSING = "NodeMissing"
+"""Reason of a device that is there, without a device node that a container needs."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Candidate:
@@ -25,6 +28,8 @@ class Candidate:
     """What people call it: its path on the host; empty for a device without a node."""
     nodes: tuple[str, ...] = ()
     """Host paths of its own device nodes, links followed."""
+    directory: str = ""
+    """Host path of the directory that it is, links followed: its nodes keep their places in it. Empty for most."""
     shared_nodes: tuple[str, ...] = ()
     """Host paths of nodes that a container needs too, and that every device of the kind has: /dev/vfio/vfio."""
     hardware: tuple[str, ...] = ()
@@ -52,6 +57,8 @@ class Unfit:
     """One word."""
     why: str
     """For people."""
+    leaves: bool = False
+    """Whether it is as good as ever, and another resource's now: it goes as soon as no container has it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

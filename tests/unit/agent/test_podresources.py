@@ -11,6 +11,7 @@ from device_plugin_agent.clock import SystemClock
 from device_plugin_agent.kubelet_api import podresources_pb2 as api
 from device_plugin_agent.kubelet_api import podresources_pb2_grpc as rpc
 from device_plugin_agent.podresources import PodResources, holders
+from device_plugin_agent.pulse import Pulse
 from device_plugin_api.node import Holder
 
 
@@ -81,7 +82,8 @@ async def lister(tmp_path: Path) -> AsyncIterator[Lister]:
 async def test_what_is_handed_out_while_the_kubelet_answers_is_asked_for_again_soon(
     lister: Lister, tmp_path: Path
 ) -> None:
-    pod_resources = PodResources(tmp_path / "s", lambda _: False, lambda _: True, clock=SystemClock())
+    clock = SystemClock()
+    pod_resources = PodResources(tmp_path / "s", lambda _: False, lambda _: True, clock=clock, pulse=Pulse(clock))
     asking = asyncio.create_task(pod_resources.run())
     await lister.asked.acquire()
     pod_resources.ask_soon()

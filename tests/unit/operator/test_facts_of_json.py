@@ -61,6 +61,25 @@ def test_defaults_that_the_api_server_filled_in_change_no_revision() -> None:
     assert decode_fleet.node_object(encoded(node_spec(resources=[filled]))).revision == revision.of(spec().resources)
 
 
+def test_the_mode_belongs_to_the_revision_and_the_usual_one_does_not_change_it() -> None:
+    usual = decode_fleet.node_object(encoded(node_spec(mode="Serve")))
+    assert usual.revision == revision.of(spec().resources) == revision.of(spec().resources, "Serve")
+    assert decode_fleet.node_object(encoded(node_spec(mode="Preview"))).revision == ""
+    previewed = node_spec(mode="Preview", revision=revision.of(spec().resources, "Preview"))
+    assert decode_fleet.node_object(encoded(previewed)).revision == previewed["revision"] != usual.revision
+
+
+def test_an_agent_that_has_nothing_to_register_has_registered_all_that_it_shall() -> None:
+    def told(reason: str) -> bool:
+        condition = {"type": "Registered", "status": "False", "reason": reason}
+        found = decode_fleet.node_object(encoded(node_spec(), {"conditions": [condition]})).registered
+        assert found is not None
+        return found.holds
+
+    assert told("Preview")
+    assert not told("NotRegistered")
+
+
 def test_the_order_of_resources_changes_no_revision() -> None:
     two = [RESOURCES[0], RESOURCES[0] | {"name": "example.com/b"}]
     assert revision.of(spec(resources=two).resources) == revision.of(spec(resources=two[::-1]).resources)
