@@ -7,8 +7,11 @@ NEEDED_BY_FEW = (
     "device_plugin_agent.health.fpga_port",
     "device_plugin_agent.record",
     "device_plugin_agent.sources.fpga",
+    "device_plugin_agent.sources.nvidia.session",
+    "device_plugin_agent.sources.nvidia.source",
     "device_plugin_agent.standalone",
     "device_plugin_api.crd",
+    "pynvml",
     "yaml",
 )
 
