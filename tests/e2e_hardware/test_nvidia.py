@@ -1,4 +1,4 @@
-"""GPUs of a made machine, by a double of the driver's library in the agents' image: real kubelets hand them to real pods."""
+"""GPUs of a made machine, and a double of their driver's library in the agents' image: real kubelets and pods."""
 
 import json
 import shlex

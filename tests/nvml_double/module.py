@@ -1,4 +1,4 @@
-"""In the place of `pynvml` in the agents' test image: the double, over the GPUs of the machine that a test put into the node.
+"""In the place of `pynvml` in the agents' test image: the double, over the GPUs that a test put into the node.
 
 A machine without the file has no NVML. Lines that a test appends to `xids`, minor number and Xid, happen.
 """
