@@ -1,4 +1,4 @@
-"""What in sysfs tells one machine from another of its kind: serial numbers, hardware addresses, names that it was given."""
+"""What in sysfs tells one machine from another of its kind: serial numbers, hardware addresses, names it was given."""
 
 import re
 from fnmatch import fnmatchcase
