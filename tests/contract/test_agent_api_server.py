@@ -121,10 +121,6 @@ async def test_an_api_server_that_goes_silent_is_left_to_itself(bench: Bench, se
         await asyncio.wait_for(bench.until(lambda: server.object["status"]["counts"]["healthy"] == 2), 30)
 
 
-<<<<<<< HEAD
-async def test_a_token_that_the_kubelet_replaced_is_used_from_the_next_request_on_and_never_logged(
-    bench: Bench, server: FaultyApiServer, caplog: pytest.LogCaptureFixture
-=======
 async def test_an_agent_that_cannot_report_a_change_is_not_ready_until_it_can(
     bench: Bench, server: FaultyApiServer
 ) -> None:
@@ -150,9 +146,8 @@ async def test_an_agent_that_cannot_report_a_change_is_not_ready_until_it_can(
         assert server.object["status"]["counts"]["healthy"] == 2
 
 
-async def test_a_token_that_the_kubelet_replaced_is_used_from_the_next_request_on(
-    bench: Bench, server: FaultyApiServer
->>>>>>> main
+async def test_a_token_that_the_kubelet_replaced_is_used_from_the_next_request_on_and_never_logged(
+    bench: Bench, server: FaultyApiServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG, "device_plugin_agent")
     server.faults["watch"].append(401)
