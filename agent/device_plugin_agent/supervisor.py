@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,9 +24,10 @@ from device_plugin_agent.metrics import Metrics
 from device_plugin_agent.plugin import DevicePlugin
 from device_plugin_agent.podresources import Use
 from device_plugin_agent.prober import Prober
+from device_plugin_agent.pulse import Pulse
 from device_plugin_agent.serving import Prepared, prepare, without_claimed, without_held, without_surplus, without_taken
 from device_plugin_agent.signal import Signal
-from device_plugin_agent.sources import Discovery, HostView, Source
+from device_plugin_agent.sources import Discovery, HostView, Source, Watching
 from device_plugin_agent.status import Offer
 from device_plugin_agent.uevents import Uevent, Uevents
 from device_plugin_agent.watch import DirectoryWatch
@@ -44,7 +45,7 @@ _FAREWELL = 2.0
 """Seconds that a resource which leaves waits for the kubelet to hear of it."""
 
 _LONGEST_TURN = 30.0
-"""Seconds that a loop may be late before the agent counts as hung."""
+"""Seconds between two looks for work while nothing is served."""
 
 _log = logging.getLogger(__name__)
 
@@ -61,6 +62,8 @@ class _Served:
     registration: Registration
     cdi: CdiFile
     prober: Prober
+    looked: asyncio.Event
+    """Whether it is known what is there."""
     task: asyncio.Task[None]
     probing: asyncio.Task[None]
     preview: bool
@@ -85,6 +88,7 @@ class Supervisor:
         plugins_dir: Path,
         socket_names: Iterator[str],
         clock: Clock,
+        pulse: Pulse,
         metrics: Metrics,
         jitter: Callable[[], float],
         changed: Callable[[], None],
@@ -105,6 +109,7 @@ class Supervisor:
         self._plugins_dir = plugins_dir
         self._socket_names = socket_names
         self._clock = clock
+        self._pulse = pulse
         self._metrics = metrics
         self._jitter = jitter
         self._changed = changed
@@ -117,8 +122,6 @@ class Supervisor:
         self._ending: dict[str, asyncio.Task[None]] = {}
         self._lookout = Lookout()
         self._events = Signal()
-        self._turned = clock.monotonic()
-        self._next_turn = 0.0
         self._looked = float("-inf")
 
     def apply(self, spec: NodeSpec) -> None:
@@ -232,12 +235,13 @@ class Supervisor:
                 watch.follow({self._claims.directory, *watched})
                 self._look()
                 wait = self._until_due()
-                self._turned, self._next_turn = self._clock.monotonic(), wait
+                self._pulse.turned("host", wait)
                 if await self._events.after(seen, wait) != seen:
                     await asyncio.sleep(_SETTLE)
                     self._all_due()
                     await self._pace()
         finally:
+            self._host.nvml.end()
             uevents.close()
             watch.close()
 
@@ -258,19 +262,15 @@ class Supervisor:
             return Answer(False, "; ".join(missing))
         return Answer(True, "looking; nothing is to be registered" if self._preview else "every resource is registered")
 
-    def alive(self) -> Answer:
-        """Whether the loop turns."""
-        late = self._clock.monotonic() - self._turned - self._next_turn
-        if late > _LONGEST_TURN:
-            return Answer(False, f"no look at the host for {late:.0f} s longer than planned")
-        return Answer(True, "looking")
-
     def _cordon(self, spec: NodeSpec) -> None:
         now, monotonic = self._clock.now(), self._clock.monotonic()
         for name, served in self._served.items():
             reasons = {cordon.device: cordon.reason for cordon in spec.cordoned_devices if cordon.resource == name}
             with self._news(served):
-                served.inventory.cordon(reasons, now=now, monotonic=monotonic)
+                lifted = served.inventory.cordon(reasons, now=now, monotonic=monotonic)
+            if lifted and isinstance(served.source, Watching):
+                served.source.pardon(lifted)
+                self._events.fire()
 
     def _serving(self) -> dict[str, _Served]:
         """All that the kubelet has or shall have."""
@@ -307,6 +307,8 @@ class Supervisor:
             clock=self._clock,
             tell=lambda seen: self._probed(resource.name, seen),
         )
+        looked = asyncio.Event()
+        self._begin(wanted.source)
         former = self._ending.pop(resource.name, None)
         served = self._served[resource.name] = _Served(
             resource=resource,
@@ -316,12 +318,25 @@ class Supervisor:
             registration=registration,
             cdi=self._cdi.file(resource.name),
             prober=prober,
-            task=self._tasks.create_task(self._run_after(former, prober, None if self._preview else registration)),
+            looked=looked,
+            task=self._tasks.create_task(
+                self._run_after(former, (prober.started, looked), None if self._preview else registration)
+            ),
             probing=self._tasks.create_task(prober.run()),
             preview=self._preview,
         )
         self._choose_cdi(served)
         _log.info("Previewing" if self._preview else "Serving", extra={"resource": resource.name})
+
+    def _begin(self, source: Source) -> None:
+        if isinstance(source, Watching):
+            loop = asyncio.get_running_loop()
+
+            def news() -> None:
+                with suppress(RuntimeError):  # the agent has ended meanwhile
+                    loop.call_soon_threadsafe(self._events.fire)
+
+            source.begin(news)
 
     def _probed(self, name: str, seen: Mapping[tuple[str, Probe], Observation]) -> None:
         served = self._served.get(name)
@@ -337,6 +352,7 @@ class Supervisor:
         if served.resource.source != resource.source:
             served.inventory.reselect()
         served.resource, served.source, served.due = resource, wanted.source, 0.0
+        self._begin(wanted.source)
         served.inventory.health = resource.health
         served.prober.replace(wanted.probes)
         served.plugin.resource = resource
@@ -374,7 +390,7 @@ class Supervisor:
         await asyncio.wait((served.task, served.probing))
 
     async def _run_after(
-        self, former: asyncio.Task[None] | None, prober: Prober, registration: Registration | None
+        self, former: asyncio.Task[None] | None, known: Iterable[asyncio.Event], registration: Registration | None
     ) -> None:
         """A resource that comes back waits for its former stream: the end of an older one disconnects a newer (R5)."""
         if former is not None:
@@ -382,7 +398,8 @@ class Supervisor:
         # Else a restart of the agent would show the kubelet every device as Unhealthy for a moment.
         with suppress(TimeoutError):
             async with asyncio.timeout(DEADLINE):
-                await prober.started.wait()
+                for event in known:
+                    await event.wait()
         if registration is not None:
             await registration.run()
 
@@ -396,9 +413,12 @@ class Supervisor:
             if monotonic >= served.due:
                 with self._metrics.scan.labels(name).time():
                     found = served.source.discover()
-                fitting = without_surplus(found, served.resource.sharing.replicas)
-                served.discovery = without_taken(fitting, taken)
-                looked[name] = served
+                if found.pending:
+                    served.due = monotonic + RECOVERY_PERIOD
+                else:
+                    fitting = without_surplus(found, served.resource.sharing.replicas)
+                    served.discovery = without_taken(fitting, taken)
+                    looked[name] = served
             if not served.draining:
                 taken |= {mark: name for device in served.discovery.candidates for mark in device.marks}
         withheld = self._claim()
@@ -407,6 +427,7 @@ class Supervisor:
             found = without_held(served.discovery, _of(name, held))
             with self._news(served):
                 served.inventory.observe(without_claimed(found, _of(name, withheld)), now=now, monotonic=monotonic)
+            served.looked.set()
             self._write_files(served)
             period = served.resource.health.period_seconds if served.inventory.settled else RECOVERY_PERIOD
             by_itself = served.discovery.changes_in

@@ -51,6 +51,14 @@ def health(**members: Any) -> Json:
     return of(health=members)
 
 
+VIDEO: Json = {"name": "camera", "paths": {"include": ["/dev/video*"]}}
+LIGHT: Json = {"name": "light", "usb": {"vendorID": "0403"}}
+
+
+def rig(*members: Json, **more: Any) -> Json:
+    return of(source={"groups": {"members": list(members)} | more})
+
+
 def quantities(**members: Any) -> Json:
     return config(agent={"resources": members})
 
@@ -78,7 +86,7 @@ BAD_SOURCES = [
         "a source of two kinds",
         of(source={"paths": {"include": ["/dev/video*"]}, "simulated": {"count": 1}}),
         f"{FIRST}.source",
-        "exactly one source must be given: paths, usb, pci, network, fpga or simulated",
+        "exactly one source must be given: paths, usb, pci, network, fpga, nvidia, groups, custom, simulated",
     ),
     bad("a resource without source", config(resources=[{"name": "a.com/b"}]), f"{FIRST}.source", "Required value"),
     bad("no globs", including(), INCLUDE, "should have at least 1 items"),
@@ -243,6 +251,48 @@ BAD_SOURCES = [
         of(source={"network": {"linkTypes": ["wifi"]}}),
         f"{FIRST}.source.network.linkTypes[0]",
         "must be ether or infiniband",
+    ),
+    bad(
+        "a GPU by half a UUID",
+        of(source={"nvidia": {"uuids": ["GPU-1"]}}),
+        f"{FIRST}.source.nvidia.uuids[0]",
+        "must be a UUID as nvidia-smi -L shows it",
+    ),
+    bad(
+        "MIG instances of no profile",
+        of(source={"nvidia": {"mig": {"mode": "Mixed"}}}),
+        f"{FIRST}.source.nvidia.mig",
+        "profiles must be given with mode: Mixed",
+    ),
+    bad(
+        "profiles without MIG",
+        of(source={"nvidia": {"mig": {"profiles": ["1g.5gb"]}}}),
+        f"{FIRST}.source.nvidia.mig",
+        "must not be with mode: None",
+    ),
+    bad(
+        "a profile of nothing",
+        of(source={"nvidia": {"mig": {"mode": "Single", "profiles": ["0g.5gb"]}}}),
+        f"{FIRST}.source.nvidia.mig.profiles[0]",
+        "must be a MIG profile, such as 1g.10gb",
+    ),
+    bad(
+        "GPUs with more memory than themselves",
+        of(source={"nvidia": {"minMemoryMiB": 2, "maxMemoryMiB": 1}}),
+        f"{FIRST}.source.nvidia",
+        "minMemoryMiB must not exceed maxMemoryMiB",
+    ),
+    bad(
+        "both lists of Xids",
+        of(source={"nvidia": {"ignoredXids": [13], "criticalXids": [79]}}),
+        f"{FIRST}.source.nvidia",
+        "ignoredXids and criticalXids must not both be given",
+    ),
+    bad(
+        "another way to tell of GPUs",
+        of(source={"nvidia": {"deviceList": "VolumeMounts"}}),
+        f"{FIRST}.source.nvidia.deviceList",
+        '"Environment", "CDI", "Both"',
     ),
     bad(
         "a network function by an address without its domain",
@@ -608,6 +658,12 @@ BAD_SPECS = [
         "must be the name of a PriorityClass",
     ),
     bad(
+        "a runtime class with capitals",
+        config(agent={"runtimeClassName": "NVIDIA"}),
+        "spec.agent.runtimeClassName",
+        "must be the name of a RuntimeClass",
+    ),
+    bad(
         "no priority class", config(agent={"priorityClassName": ""}), "spec.agent.priorityClassName", "at least 1 chars"
     ),
     bad(
@@ -661,9 +717,58 @@ BAD_NODE_OBJECTS = [
 ]
 
 
+MEMBERS = f"{FIRST}.source.groups.members"
+
+BAD_GROUPS = [
+    bad("a group of one", rig(VIDEO), MEMBERS, "should have at least 2 items"),
+    bad("a group of nine", rig(*(VIDEO | {"name": f"a{i}"} for i in range(9))), MEMBERS, "must have at most 8 items"),
+    bad("two members of one name", rig(VIDEO, VIDEO), f"{MEMBERS}[1]", "Duplicate value"),
+    bad("a member with capitals", rig(VIDEO, LIGHT | {"name": "Li"}), f"{MEMBERS}[1].name", "must be lower-case"),
+    bad("a member with a long name", rig(VIDEO, LIGHT | {"name": "l" * 17}), f"{MEMBERS}[1].name", "more than 16"),
+    bad(
+        "a member of no kind",
+        rig(VIDEO, {"name": "light"}),
+        f"{MEMBERS}[1]",
+        "exactly one source must be given: paths, usb or pci",
+    ),
+    bad("a member of two kinds", rig(VIDEO, VIDEO | LIGHT), f"{MEMBERS}[1]", "exactly one source must be given: paths"),
+    bad(
+        "a group of which nothing has to be there",
+        rig(VIDEO | {"optional": True}, LIGHT | {"optional": True}),
+        MEMBERS,
+        "at least one member must not be optional",
+    ),
+    bad(
+        "a member outside /dev",
+        rig(VIDEO, {"name": "a", "paths": {"include": ["/etc/a"]}}),
+        f"{MEMBERS}[1].paths.include[0]",
+        "must be an absolute path below /dev",
+    ),
+    bad(
+        "a package with capitals",
+        of(source={"custom": {"name": "Scales"}}),
+        f"{FIRST}.source.custom.name",
+        "must be lower-case letters, digits and '-'",
+    ),
+    bad(
+        "a parameter with a space",
+        of(source={"custom": {"name": "scales", "parameters": {"a b": ""}}}),
+        f"{FIRST}.source.custom.parameters",
+        "each name must be at most 63 letters, digits",
+    ),
+    bad(
+        "17 parameters",
+        of(source={"custom": {"name": "scales", "parameters": {f"a{i}": "" for i in range(17)}}}),
+        f"{FIRST}.source.custom.parameters",
+        "must have at most 16 items",
+    ),
+    bad("groups by luck", rig(VIDEO, LIGHT, pairBy="Luck"), f"{FIRST}.source.groups.pairBy", '"Single", "Number"'),
+]
+
 BAD = [
     *BAD_NAMES,
     *BAD_SOURCES,
+    *BAD_GROUPS,
     *BAD_SHARING,
     *BAD_ALLOCATIONS,
     *BAD_HEALTH,
@@ -714,6 +819,32 @@ GOOD_OBJECTS = [
     good("a resource of k8s.io", of(name="k8s.io/camera")),
     good("a resource with capitals and dots", of(name="example.com/Camera_v1.5-hd")),
     good("two resources", config(resources=[resource(), resource("example.com/microphone")])),
+    good("all GPUs", of(source={"nvidia": {}})),
+    good(
+        "every selector of GPUs",
+        of(
+            source={
+                "nvidia": {
+                    "models": ["NVIDIA A100*"],
+                    "uuids": [
+                        "GPU-00000000-0000-4000-8000-000000000000",
+                        "MIG-00000000-0000-4000-8000-000000000000",
+                        "MIG-GPU-00000000-0000-4000-8000-000000000000/7/0",
+                    ],
+                    "pciAddresses": ["0000:07:00.0"],
+                    "minMemoryMiB": 40960,
+                    "maxMemoryMiB": 40960,
+                    "mig": {"mode": "Mixed", "profiles": ["1g.5gb", "1g.5gb+me", "1c.3g.20gb"]},
+                    "deviceList": "Both",
+                    "deviceNodes": True,
+                    "ignoredXids": [],
+                }
+            }
+        ),
+    ),
+    good("MIG of one kind", of(source={"nvidia": {"mig": {"mode": "Single"}}})),
+    good("some Xids alone", of(source={"nvidia": {"criticalXids": [79]}})),
+    good("a runtime class", config(agent={"runtimeClassName": "nvidia"})),
     good("all network functions", of(source={"network": {}})),
     good(
         "every selector of network functions",
@@ -758,6 +889,13 @@ GOOD_OBJECTS = [
     good("everything in /dev", including("/dev/*")),
     good("directories", of(source={"paths": {"include": ["/dev/dvb/adapter*"], "type": "Directory"}})),
     good("excludes", of(source={"paths": {"include": ["/dev/a*"], "exclude": ["/dev/a9", "/dev/mem"]}})),
+    good(
+        "a package of somebody's", of(source={"custom": {"name": "my-scales", "parameters": {"min.Grams_1-a": "5 kg"}}})
+    ),
+    good(
+        "groups of every kind of member",
+        rig(VIDEO, LIGHT | {"optional": True}, {"name": "card0", "pci": {"vendors": ["1234"]}}, pairBy="Number"),
+    ),
     good("simulated devices", of(source={"simulated": {"count": 10000, "numaNodes": 8}})),
     good("no simulated devices", of(source={"simulated": {"count": 0}})),
     good("shared devices", of(sharing={"replicas": 1000, "maxPerContainer": 2})),
@@ -933,6 +1071,11 @@ def test_a_misspelt_field_is_dropped_when_the_client_does_not_ask_for_checks(api
 
 def test_a_status_sent_with_a_new_object_is_dropped(api: Client) -> None:
     assert "status" not in api.create(config() | {"status": {"observedGeneration": 1}}, dry_run=True)
+
+
+def test_a_group_in_a_group_is_refused(api: Client) -> None:
+    with pytest.raises(ApiError, match=r'unknown field "spec\.resources\[0\]\.source\.groups\.members\[1\]\.groups"'):
+        api.create(rig(VIDEO, {"name": "rig", "groups": {"members": [VIDEO, LIGHT]}}), dry_run=True)
 
 
 def test_the_largest_legal_config_is_accepted(api: Client) -> None:

@@ -11,13 +11,12 @@ from device_plugin_agent.sources import device_directory
 from device_plugin_agent.sources.base import Candidate, Discovery
 from device_plugin_agent.sources.host import HostView
 from device_plugin_agent.sources.identity import id_of_path
-from device_plugin_agent.sources.selection import printable
+from device_plugin_agent.sources.selection import MAX_DROPPED_SHOWN, printable
 from device_plugin_agent.uevents import Uevent
 from device_plugin_api.hostpaths import DEVICE_ROOT
 from device_plugin_api.node import SelectionStep
 from device_plugin_api.sources import PathsSource
 
-_MAX_DROPPED_SHOWN = 8
 _GLOB = frozenset("*?[")
 
 
@@ -55,7 +54,7 @@ class Paths:
             owners |= dict.fromkeys(places, candidate.path)
             found.append(candidate)
         last = "directories of device nodes" if self._directory_type else "device nodes"
-        shown = tuple(map(printable, dropped[:_MAX_DROPPED_SHOWN]))
+        shown = tuple(map(printable, dropped[:MAX_DROPPED_SHOWN]))
         return Discovery(
             candidates=tuple(sorted(found, key=lambda candidate: candidate.id)),
             steps=(

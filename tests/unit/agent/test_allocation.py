@@ -48,6 +48,13 @@ def test_a_device_without_a_node_has_no_path_variable() -> None:
     assert grant("example.com/sim", Allocation(), [simulated]).env == {"SIM_ID": "sim-0"}
 
 
+def test_two_resources_give_one_container_variables_and_nodes_of_their_own() -> None:
+    cameras = grant("example.com/camera", Allocation(), [entry("video0")])
+    lenses = grant("example.com/camera-lens", Allocation(), [entry("lens0")])
+    assert not cameras.env.keys() & lenses.env.keys()
+    assert not {node.container_path for node in cameras.nodes} & {node.container_path for node in lenses.nodes}
+
+
 def test_container_paths_and_variables_follow_their_templates() -> None:
     settings = Allocation(
         permissions="r",
