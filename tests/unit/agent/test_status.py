@@ -38,12 +38,14 @@ def status(
     rejection: str | None = None,
     known: tuple[Condition, ...] = (),
     agreement: Agreement | None = None,
+    withheld: dict[str, str] | None = None,
     now: float = 2e9,
 ) -> NodeStatus:
     return node_status(
         offers,
         (),
         agreement or Agreement(),
+        withheld=withheld or {},
         revision="r",
         rejection=rejection,
         agent_version="1",
