@@ -31,6 +31,8 @@ def variables(resource_name: str, source: Source, given: Sequence[Given]) -> dic
     """The variables of a container that was given these devices."""
     if source.network is not None or source.pci is not None:
         return _pci(resource_name, given)
+    if source.fpga is not None:
+        return _fpga(given)
     return {}
 
 
@@ -40,6 +42,17 @@ def _pci(resource_name: str, given: Sequence[Given]) -> dict[str, str]:
     addresses = [device.attributes[_PCI_ADDRESS] for device, _ in given]
     info = {device.attributes[_PCI_ADDRESS]: _info(device, paths) for device, paths in given}
     return {name: ",".join(addresses), f"{name}_INFO": json.dumps(info, separators=(",", ":"))}
+
+
+def _fpga(given: Sequence[Given]) -> dict[str, str]:
+    """FPGA_REGION_<n> and FPGA_AFU_<n>, counted from 1, as pods of Intel's FPGA plugin have them and its hook reads."""
+    words = (("FPGA_REGION", "interfaceID"), ("FPGA_AFU", "afuID"))
+    return {
+        f"{word}_{number}": device.attributes[attribute]
+        for number, (device, _) in enumerate(given, start=1)
+        for word, attribute in words
+        if attribute in device.attributes
+    }
 
 
 def _info(device: Candidate, paths: Mapping[str, str]) -> dict[str, dict[str, str]]:

@@ -282,6 +282,8 @@ class Inventory:
         )
 
     def _look(self, known: Entry, found: Candidate | None, unfit: Unfit | None, now: float, monotonic: float) -> Entry:
+        if found is None and unfit is not None and unfit.leaves:
+            return self._unwanted(known, now, unfit.reason, f"{unfit.why}; {_LEAVES}")
         if found is None and not known.selected:
             return self._unwanted(known, now)
         if found is not None and known.taken and _rebound(known.device, found):

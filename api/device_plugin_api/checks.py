@@ -12,7 +12,7 @@ from device_plugin_api.functions import FunctionRange
 from device_plugin_api.names import resource_name_error
 from device_plugin_api.resource import Allocation, Resource
 from device_plugin_api.rules import MAX_SLOTS
-from device_plugin_api.sources import SOURCES, NetworkSource, PciSource, Source, UsbSource
+from device_plugin_api.sources import SOURCES, FpgaSource, NetworkSource, PciSource, Source, UsbSource
 
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _FILE_MODE = re.compile(r"0?[0-7]{3}")
@@ -42,6 +42,8 @@ def problems(resource: Resource) -> Iterator[str]:
         yield from _pci_problems(resource.source.pci)
     if resource.source.network is not None:
         yield from _network_problems(resource.source.network)
+    if resource.source.fpga is not None:
+        yield from _fpga_problems(resource.source.fpga)
     if resource.source.simulated is not None:
         slots = resource.source.simulated.count * resource.sharing.replicas
         if slots > MAX_SLOTS:
@@ -93,6 +95,17 @@ def _network_problems(network: NetworkSource) -> Iterator[str]:
             FunctionRange.parse(text)
         except ValueError as error:
             yield f"source.network: {error}"
+
+
+def _fpga_problems(fpga: FpgaSource) -> Iterator[str]:
+    if fpga.mode not in hardware.FPGA_MODES:
+        yield f"source.fpga.mode: must be {', '.join(hardware.FPGA_MODES[:-1])} or {hardware.FPGA_MODES[-1]}"
+    elif fpga.mode != hardware.FPGA_MODES[0] and (fpga.afu_ids or fpga.ports):
+        yield f"source.fpga: afuIDs and ports belong to mode: {hardware.FPGA_MODES[0]}"
+    for member, ids in (("afuIDs", fpga.afu_ids), ("interfaceIDs", fpga.interface_ids)):
+        yield from _form_problems(f"source.fpga.{member}", hardware.FPGA_ID, ids)
+        for id_ in filter(hardware.NO_FPGA_ID.fits, ids):
+            yield f"source.fpga.{member}: {id_!r} {hardware.NO_FPGA_ID.message}"
 
 
 def _form_problems(field: str, form: hardware.Form, names: tuple[str, ...]) -> Iterator[str]:

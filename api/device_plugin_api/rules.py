@@ -89,9 +89,9 @@ SIMULATED_FAILURE = (
 
 ONE_SOURCE = (
     rule(
-        "[has(self.paths), has(self.usb), has(self.pci), has(self.network), has(self.simulated)]"
+        "[has(self.paths), has(self.usb), has(self.pci), has(self.network), has(self.fpga), has(self.simulated)]"
         ".filter(given, given).size() == 1",
-        "exactly one source must be given: paths, usb, pci, network or simulated",
+        "exactly one source must be given: paths, usb, pci, network, fpga or simulated",
     ),
 )
 
@@ -110,6 +110,17 @@ _FORWARD = (
 PF_FUNCTIONS = (*_form(hardware.PF_FUNCTIONS), *_FORWARD)
 ROOT_FUNCTIONS = (*_form(hardware.ROOT_FUNCTIONS), *_FORWARD)
 LINK_TYPE = _form(hardware.LINK_TYPE)
+
+FPGA_ID = (
+    *_form(hardware.FPGA_ID),
+    rule(f"!self.matches('{hardware.NO_FPGA_ID.pattern}')", hardware.NO_FPGA_ID.message),
+)
+FPGA_SOURCE = (
+    rule(
+        "self.mode == 'AcceleratorFunction' || (!has(self.afuIDs) && !has(self.ports))",
+        "afuIDs and ports belong to mode: AcceleratorFunction; a region is reprogrammed, with all of its ports",
+    ),
+)
 
 PCI_SOURCE = (
     rule(

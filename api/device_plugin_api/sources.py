@@ -4,7 +4,7 @@ from typing import Annotated
 
 from msgspec import Struct, field, structs
 
-from device_plugin_api import rules
+from device_plugin_api import hardware, rules
 from device_plugin_api.schema import ATOMIC, doc, enum
 
 DeviceGlob = Annotated[str, doc("A path or glob below /dev.", max_length=256, rules=rules.DEVICE_GLOB)]
@@ -163,6 +163,48 @@ class NetworkSource(Struct, rename="camel", frozen=True, kw_only=True, omit_defa
     ] = False
 
 
+FpgaID = Annotated[
+    str, doc("32 hexadecimal digits, with dashes as in a UUID or without.", max_length=36, rules=rules.FPGA_ID)
+]
+
+
+class FpgaSource(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=True):
+    """Intel FPGAs under the kernel's DFL drivers or the older OPAE driver."""
+
+    mode: Annotated[
+        str,
+        doc(
+            "AcceleratorFunction: each port is a device, used as it is programmed. Region: each FPGA that can be "
+            "reprogrammed is a device; containers get its ports. RegionManagement: the same with its management "
+            "engine, by which containers can reprogram it.",
+            openapi=enum(*hardware.FPGA_MODES),
+            max_length=19,
+        ),
+    ] = "AcceleratorFunction"
+    afu_ids: Annotated[
+        tuple[FpgaID, ...],
+        doc(
+            "Accelerator functions that ports are programmed with (afu_id).",
+            min_length=1,
+            max_length=32,
+            openapi=ATOMIC,
+        ),
+    ] = field(name="afuIDs", default=())
+    interface_ids: Annotated[
+        tuple[FpgaID, ...],
+        doc(
+            "Interfaces of the FPGAs (compat_id, or interface_id): which bitstreams they take.",
+            min_length=1,
+            max_length=32,
+            openapi=ATOMIC,
+        ),
+    ] = field(name="interfaceIDs", default=())
+    ports: Annotated[
+        tuple[Annotated[int, doc("A port's number on its FPGA, from 0.", ge=0, le=63)], ...],
+        doc("Ports of each FPGA, by number (id).", min_length=1, max_length=16, openapi=ATOMIC),
+    ] = ()
+
+
 class SimulatedFailure(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=True):
     """When a simulated device fails, counted from the start of its agent or the last change of the source."""
 
@@ -205,6 +247,7 @@ class Source(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=Tr
     usb: Annotated[UsbSource, doc("USB devices.")] | None = None
     pci: Annotated[PciSource | None, doc("PCI functions.", rules=rules.PCI_SOURCE)] = None
     network: Annotated[NetworkSource, doc("SR-IOV functions of network cards.")] | None = None
+    fpga: Annotated[FpgaSource | None, doc("Intel FPGAs.", rules=rules.FPGA_SOURCE)] = None
     simulated: Annotated[SimulatedSource, doc("Made-up devices.")] | None = None
 
 

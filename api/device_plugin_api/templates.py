@@ -30,6 +30,7 @@ ATTRIBUTES: Mapping[str, tuple[str, ...]] = {
         "vdpaType",
         "vendor",
     ),
+    "fpga": ("afuID", "interfaceID", "pciAddress", "pciRoot", "port"),
     "simulated": ("simulated",),
 }
 """The attributes that devices of a source can have."""

@@ -78,7 +78,7 @@ BAD_SOURCES = [
         "a source of two kinds",
         of(source={"paths": {"include": ["/dev/video*"]}, "simulated": {"count": 1}}),
         f"{FIRST}.source",
-        "exactly one source must be given: paths, usb, pci, network or simulated",
+        "exactly one source must be given: paths, usb, pci, network, fpga or simulated",
     ),
     bad("a resource without source", config(resources=[{"name": "a.com/b"}]), f"{FIRST}.source", "Required value"),
     bad("no globs", including(), INCLUDE, "should have at least 1 items"),
@@ -110,6 +110,42 @@ BAD_SOURCES = [
         of(source={"paths": {"include": ["/dev/a*"], "exclude": [f"/dev/a{i}" for i in range(33)]}}),
         f"{FIRST}.source.paths.exclude",
         "must have at most 32 items",
+    ),
+    bad(
+        "an FPGA's mode by another name",
+        of(source={"fpga": {"mode": "af"}}),
+        f"{FIRST}.source.fpga.mode",
+        'supported values: "AcceleratorFunction", "Region", "RegionManagement"',
+    ),
+    bad(
+        "an accelerator function with capitals",
+        of(source={"fpga": {"afuIDs": ["D8424DC4A4A3C413F89E433683F9040B"]}}),
+        f"{FIRST}.source.fpga.afuIDs[0]",
+        "must be 32 hexadecimal digits in lower case",
+    ),
+    bad(
+        "the id of an accelerator that does not answer",
+        of(source={"fpga": {"afuIDs": ["f" * 32]}}),
+        f"{FIRST}.source.fpga.afuIDs[0]",
+        "must not be all zeros or all ones",
+    ),
+    bad(
+        "no interfaces",
+        of(source={"fpga": {"mode": "Region", "interfaceIDs": []}}),
+        f"{FIRST}.source.fpga.interfaceIDs",
+        "should have at least 1 items",
+    ),
+    bad(
+        "the accelerator function of a region",
+        of(source={"fpga": {"mode": "Region", "afuIDs": ["d8424dc4a4a3c413f89e433683f9040b"]}}),
+        f"{FIRST}.source.fpga",
+        "afuIDs and ports belong to mode: AcceleratorFunction",
+    ),
+    bad(
+        "a port without number",
+        of(source={"fpga": {"ports": [-1]}}),
+        f"{FIRST}.source.fpga.ports[0]",
+        "greater than or equal to 0",
     ),
     bad(
         "a negative number of simulated devices",
@@ -692,6 +728,24 @@ GOOD_OBJECTS = [
                 }
             }
         ),
+    ),
+    good("all ports of FPGAs", of(source={"fpga": {}})),
+    good(
+        "every selector of FPGA ports",
+        of(
+            source={
+                "fpga": {
+                    "mode": "AcceleratorFunction",
+                    "afuIDs": ["d8424dc4a4a3c413f89e433683f9040b", "f7df405c-bd7a-cf72-22f1-44b0b93acd18"],
+                    "interfaceIDs": ["69528db6eb31577a8c3668f9faa081f6"],
+                    "ports": [0, 63],
+                }
+            }
+        ),
+    ),
+    good(
+        "regions of FPGAs",
+        of(source={"fpga": {"mode": "RegionManagement", "interfaceIDs": ["69528db6eb31577a8c3668f9faa081f6"]}}),
     ),
     good("every wildcard", including("/dev/video?", "/dev/snd/pcm*", "/dev/tty[A-Z][!0]", "/dev/bus/usb/001/*")),
     good("a name with dots and a space", including("/dev/.hidden", "/dev/a..b", "/dev/a b")),

@@ -4,7 +4,15 @@ import pytest
 
 from device_plugin_api.checks import problems
 from device_plugin_api.resource import Allocation, Cdi, EnvVar, Mount, Resource
-from device_plugin_api.sources import NetworkSource, PathsSource, PciSource, SimulatedSource, Source, UsbSource
+from device_plugin_api.sources import (
+    FpgaSource,
+    NetworkSource,
+    PathsSource,
+    PciSource,
+    SimulatedSource,
+    Source,
+    UsbSource,
+)
 
 PATHS = Source(paths=PathsSource(include=("/dev/video*",), exclude=("/dev/video9",)))
 
@@ -65,7 +73,7 @@ def test_paths_outside_dev_are_refused(glob: str) -> None:
 
 @pytest.mark.parametrize("source", [Source(), Source(paths=PATHS.paths, simulated=SimulatedSource(count=1))])
 def test_exactly_one_source_must_be_given(source: Source) -> None:
-    assert of(source=source) == ["source: exactly one source must be given: paths, usb, pci, network, simulated"]
+    assert of(source=source) == ["source: exactly one source must be given: paths, usb, pci, network, fpga, simulated"]
 
 
 @pytest.mark.parametrize(
@@ -85,6 +93,12 @@ def test_exactly_one_source_must_be_given(source: Source) -> None:
         (Source(network=NetworkSource(link_types=("x",))), "source.network.linkTypes: 'x' must be ether or infiniband"),
         (Source(network=NetworkSource(pf_names=("eth0#7-2",))), "source.network: the range 7-2 ends before it begins"),
         (Source(network=NetworkSource(pci_addresses=("3b:0.0",))), "source.network.pciAddresses: '3b:0.0' must be a"),
+        (Source(fpga=FpgaSource(mode="af")), "source.fpga.mode: must be AcceleratorFunction, Region or RegionManage"),
+        (Source(fpga=FpgaSource(afu_ids=("d842",))), "source.fpga.afuIDs: 'd842' must be 32 hexadecimal digits"),
+        (Source(fpga=FpgaSource(interface_ids=("F" * 32,))), "source.fpga.interfaceIDs: 'FFFF"),
+        (Source(fpga=FpgaSource(afu_ids=("f" * 32,))), f"source.fpga.afuIDs: '{'f' * 32}' must not be all zeros or"),
+        (Source(fpga=FpgaSource(interface_ids=("0" * 32,))), f"source.fpga.interfaceIDs: '{'0' * 32}' must not be all"),
+        (Source(fpga=FpgaSource(mode="Region", ports=(1,))), "source.fpga: afuIDs and ports belong to mode: Acceler"),
     ],
 )
 def test_hardware_that_is_named_in_no_way_a_bus_does_is_refused_with_the_field(source: Source, problem: str) -> None:
@@ -96,6 +110,11 @@ def test_hexadecimal_numbers_may_have_their_prefix() -> None:
     assert of(source=Source(usb=UsbSource(vendor_id="0x0403", product_id="0x6001"))) == []
     assert of(source=Source(pci=PciSource(vendors=("0x8086",), classes=("0x0302", "03")))) == []
     assert of(source=Source(network=NetworkSource(vendors=("0x8086",), pf_names=("eth0#0,2-7",)))) == []
+
+
+def test_ids_of_fpgas_may_have_dashes() -> None:
+    ids = ("d8424dc4a4a3c413f89e433683f9040b", "d8424dc4-a4a3-c413-f89e-433683f9040b")
+    assert of(source=Source(fpga=FpgaSource(afu_ids=ids, interface_ids=ids, ports=(0, 63)))) == []
 
 
 def test_a_name_that_the_kubelet_would_refuse_is_refused() -> None:

@@ -12,6 +12,8 @@ from device_plugin_api.resource import Health, Probe
 
 EXISTS = Probe(type="Exists")
 LINK = Probe(type="Link")
+FPGA_PORT = Probe(type="FpgaPort")
+"""No probe that a configuration can name: FPGAs are always looked at so."""
 
 LINK_PERIOD = 1.0
 """Seconds between two looks at a link: the kernel sends no event when a carrier goes."""
@@ -49,5 +51,9 @@ def _made(probe: Probe, host: HostView, clock: Clock) -> Polled:
             return Heartbeat(probe, host, clock)
         case "Link":
             return Link(host, clock)
+        case FPGA_PORT.type:
+            from device_plugin_agent.health.fpga_port import FpgaPort
+
+            return FpgaPort(host)
         case _:
             raise ValueError(f"this agent knows no probe {probe.type}")

@@ -14,6 +14,9 @@ DRIVER = "driver"
 DRIVER_CHANGED = "DriverChanged"
 """Reason of a device that is there, bound to another driver than the one it is wanted or was handed out with."""
 
+NODE_MISSING = "NodeMissing"
+"""Reason of a device that is there, without a device node that a container needs."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Candidate:
@@ -52,6 +55,8 @@ class Unfit:
     """One word."""
     why: str
     """For people."""
+    leaves: bool = False
+    """Whether it is as good as ever, and another resource's now: it goes as soon as no container has it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

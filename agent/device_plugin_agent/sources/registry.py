@@ -29,6 +29,10 @@ def source_for(resource: Resource, host: HostView, clock: Clock) -> Source:
         return Pci(spec.pci, host)
     if spec.network is not None:
         return Network(spec.network, host)
+    if spec.fpga is not None:
+        from device_plugin_agent.sources.fpga import Fpga
+
+        return Fpga(spec.fpga, host)
     if spec.simulated is not None:
         return Simulated(resource.name, spec.simulated, clock)
     raise UnknownSource(f"this agent knows the sources {', '.join(SOURCES)}, and none of them is given")

@@ -27,14 +27,18 @@ class Selection(Generic[_Item]):
         if values:
             self.keep(f"{what} {' or '.join(values)}", lambda item: None if fits(item) else "")
 
-    def keep(self, step: str, dropped_because: Callable[[_Item], str | None], *, told_as: str = "") -> None:
+    def keep(
+        self, step: str, dropped_because: Callable[[_Item], str | None], *, told_as: str = "", leaves: bool = False
+    ) -> None:
         """Drop those for which there is a reason; an empty reason needs no words.
 
-        `told_as`: the one word for it, of a device that was offered before.
+        `told_as`: the one word for it, of a device that was offered before; `leaves`: as Unfit has it.
         """
         judged = [(item, dropped_because(item)) for item in self.items]
         if told_as:
-            self.unfit |= {self._name(item): Unfit(reason=told_as, why=why) for item, why in judged if why}
+            self.unfit |= {
+                self._name(item): Unfit(reason=told_as, why=why, leaves=leaves) for item, why in judged if why
+            }
         self.items = [item for item, why in judged if why is None]
         dropped = [printable(f"{self._name(item)}: {why}") for item, why in judged if why]
         self.steps.append(

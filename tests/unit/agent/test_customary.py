@@ -8,7 +8,7 @@ import pytest
 from device_plugin_agent import customary
 from device_plugin_agent.devinfo.document import content, file_name
 from device_plugin_agent.sources import Candidate
-from device_plugin_api.sources import NetworkSource, PciSource, SimulatedSource, Source
+from device_plugin_api.sources import FpgaSource, NetworkSource, PciSource, SimulatedSource, Source
 
 ADDRESS, PORT = "0000:3b:01.0", "0000:3b:00.0"
 NETWORK = Source(network=NetworkSource())
@@ -68,6 +68,15 @@ def test_a_program_learns_where_a_node_is_in_its_container() -> None:
 def test_the_name_of_the_variable_is_the_whole_resource_in_capitals() -> None:
     made = customary.variables("vendor-1.example.com/qat.vf-gen4", Source(pci=PciSource()), [(function(), {})])
     assert made["PCIDEVICE_VENDOR_1_EXAMPLE_COM_QAT_VF_GEN4"] == ADDRESS
+
+
+def test_of_fpgas_a_program_learns_what_each_is_programmed_with_and_takes() -> None:
+    devices = [
+        Candidate(id="a", attributes={"afuID": "d842", "interfaceID": "6952"}),
+        Candidate(id="b", attributes={"afuID": "f7df"}),
+    ]
+    made = customary.variables("a.com/nlb", Source(fpga=FpgaSource()), [(device, {}) for device in devices])
+    assert made == {"FPGA_AFU_1": "d842", "FPGA_REGION_1": "6952", "FPGA_AFU_2": "f7df"}
 
 
 def test_other_devices_have_no_such_variables() -> None:

@@ -78,6 +78,30 @@ def test_a_device_that_is_there_but_unfit_is_told_by_why() -> None:
     assert bench.inventory.entries["a"].track.message == "/dev/a: its driver is y"
 
 
+def test_a_device_that_is_another_resources_now_leaves_when_it_is_free() -> None:
+    bench = Bench()
+    bench.see("a", "b")
+    bench.use("a")
+    elsewhere = Unfit(reason="OtherAFU", why="its AFU is y", leaves=True)
+    bench.take(Discovery(candidates=(), steps=(), unfit={"a": elsewhere, "b": elsewhere}))
+    assert bench.states == {"a": "OtherAFU"}
+    assert not bench.inventory.entries["a"].healthy
+    bench.take(Discovery(candidates=(), steps=(), unfit={"a": elsewhere}))
+    assert bench.states == {"a": "OtherAFU"}
+    bench.use()
+    assert bench.states == {}
+
+
+def test_a_device_in_use_that_is_this_resources_again_stays() -> None:
+    bench = Bench()
+    bench.see("a")
+    bench.use("a")
+    bench.take(Discovery(candidates=(), steps=(), unfit={"a": Unfit(reason="OtherAFU", why="y", leaves=True)}))
+    bench.see("a")
+    assert bench.states == {"a": "Works"}
+    assert bench.inventory.entries["a"].healthy
+
+
 def test_a_device_that_gets_another_driver_is_the_same_device_when_nobody_has_it() -> None:
     bench = Bench()
     bench.take(bound("x"))

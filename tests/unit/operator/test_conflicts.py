@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from device_plugin_api.node import NodeSpec, WithheldResource
@@ -156,9 +156,10 @@ class Node:
             agent.withheld = conflicts.withheld(found, agent.withheld, NOW)
 
     def run(self, agent: Agent) -> None:
-        """Its agent does what it is told. Without its object it goes on as it did."""
+        """Its agent does what it is told, and says at once what it has; without its object it goes on as it did."""
         if agent.pod and agent.there:
             agent.registered = RESOURCE in agent.resources and not agent.withheld
+            agent.reported |= agent.registered
 
     def step(self, what: str, number: int) -> None:
         agent = self.agents[number]
@@ -188,6 +189,7 @@ ANOTHER = [{"name": "example.com/another", "source": {"simulated": {"count": 1}}
 WHATS = ("decide", "decide", "run", "run", "report", "drop", "take", "delete", "end")
 
 
+@settings(max_examples=400)
 @given(st.lists(st.tuples(st.sampled_from(WHATS), st.integers(0, 2)), max_size=40))
 def test_never_two_register_one_name_and_in_the_end_the_oldest_that_wants_it_has_it(events: list[Any]) -> None:
     world = Node()

@@ -100,8 +100,6 @@ def checks(draw: st.DrawFn, on: str) -> Checked:
     return Checked(machine=draw(st.sampled_from(machines)), purpose=purpose, at=NOW)
 
 
-members_of_rivals = {"name": "others", "uid": "others", "config": "others", "config_uid": "others"}
-members_of_rivals |= {"resources": (RESOURCE,)}
 cordoned = [{"node": "a", "resource": RESOURCE, "device": "video0", "reason": "broken"}]
 specs = st.sampled_from(
     [
@@ -181,7 +179,7 @@ def events(draw: st.DrawFn, world: World) -> None:
         case "check":
             world.checked[name] = draw(checks(name))
         case "rival":
-            other = node(name, **members_of_rivals, config_created=draw(st.sampled_from(["2020", "2030"])))
+            other = node(name, config="others", config_created=draw(st.sampled_from(["2020", "2030"])))
             world.rivals[name] = draw(
                 st.sampled_from([NO_RIVALS, Rivals(objects=(other,), pods=frozenset({"others"}))])
             )

@@ -8,8 +8,8 @@ from msgspec.structs import replace
 
 from device_plugin_api.conditions import Condition, find
 from device_plugin_api.config import ConfigStatus
-from device_plugin_operator.clock import timestamp
 from device_plugin_api.node import WithheldResource
+from device_plugin_operator.clock import timestamp
 from device_plugin_operator.facts import Rivals, Snapshot, Trial, Verdict
 from device_plugin_operator.plan import policies, revision, status
 from operator_fixture import NOW, RESOURCE, config, counts, daemons, node, pod, snapshot, spec, trouble
