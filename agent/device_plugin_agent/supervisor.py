@@ -24,6 +24,7 @@ from device_plugin_agent.metrics import Metrics
 from device_plugin_agent.plugin import DevicePlugin
 from device_plugin_agent.podresources import Use
 from device_plugin_agent.prober import Prober
+from device_plugin_agent.pulse import Pulse
 from device_plugin_agent.serving import (
     Prepared,
     prepare,
@@ -52,7 +53,7 @@ _FAREWELL = 2.0
 """Seconds that a resource which leaves waits for the kubelet to hear of it."""
 
 _LONGEST_TURN = 30.0
-"""Seconds that a loop may be late before the agent counts as hung."""
+"""Seconds between two looks for work while nothing is served."""
 
 _log = logging.getLogger(__name__)
 
@@ -93,6 +94,7 @@ class Supervisor:
         plugins_dir: Path,
         socket_names: Iterator[str],
         clock: Clock,
+        pulse: Pulse,
         metrics: Metrics,
         jitter: Callable[[], float],
         changed: Callable[[], None],
@@ -112,6 +114,7 @@ class Supervisor:
         self._plugins_dir = plugins_dir
         self._socket_names = socket_names
         self._clock = clock
+        self._pulse = pulse
         self._metrics = metrics
         self._jitter = jitter
         self._changed = changed
@@ -124,8 +127,6 @@ class Supervisor:
         self._ending: dict[str, tuple[_Served, asyncio.Task[None]]] = {}
         self._lookout = Lookout()
         self._events = Signal()
-        self._turned = clock.monotonic()
-        self._next_turn = 0.0
         self._looked = float("-inf")
 
     def apply(self, spec: NodeSpec) -> None:
@@ -241,7 +242,7 @@ class Supervisor:
                 watch.follow({self._claims.directory, *watched})
                 self._look()
                 wait = self._until_due()
-                self._turned, self._next_turn = self._clock.monotonic(), wait
+                self._pulse.turned("host", wait)
                 if await self._events.after(seen, wait) != seen:
                     await asyncio.sleep(_SETTLE)
                     self._all_due()
@@ -266,13 +267,6 @@ class Supervisor:
         if missing:
             return Answer(False, "; ".join(missing))
         return Answer(True, "looking; nothing is to be registered" if self._preview else "every resource is registered")
-
-    def alive(self) -> Answer:
-        """Whether the loop turns."""
-        late = self._clock.monotonic() - self._turned - self._next_turn
-        if late > _LONGEST_TURN:
-            return Answer(False, f"no look at the host for {late:.0f} s longer than planned")
-        return Answer(True, "looking")
 
     def _cordon(self, spec: NodeSpec) -> None:
         now, monotonic = self._clock.now(), self._clock.monotonic()

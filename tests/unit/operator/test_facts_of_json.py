@@ -30,19 +30,21 @@ def node_spec(**members: Any) -> Json:
 
 
 def test_a_config_that_our_types_cannot_hold_is_told_with_the_field() -> None:
-    found = decode.config(encoded({"resources": [{"name": RESOURCE, "source": {"paths": {"include": "all"}}}]}))
+    found = decode.config(encoded({"resources": [{"name": RESOURCE, "source": {"paths": {"include": "all"}}}]}), {})
     assert found.spec is None
     assert "spec.resources[0].source.paths.include" in found.invalid
 
 
 def test_a_name_that_an_older_crd_let_pass_is_told() -> None:
-    found = decode.config(encoded({"resources": [*RESOURCES, {"name": "camera", "source": RESOURCES[0]["source"]}]}))
+    found = decode.config(
+        encoded({"resources": [*RESOURCES, {"name": "camera", "source": RESOURCES[0]["source"]}]}), {}
+    )
     assert found.spec is None
     assert found.invalid.startswith("spec.resources[1].name 'camera'")
 
 
 def test_a_status_of_another_shape_counts_as_none() -> None:
-    found = decode.config(encoded({"resources": RESOURCES}, {"conditions": "fine"}))
+    found = decode.config(encoded({"resources": RESOURCES}, {"conditions": "fine"}), {})
     assert found.spec is not None
     assert found.status.conditions == ()
 
