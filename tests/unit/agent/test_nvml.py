@@ -117,6 +117,20 @@ def test_a_look_finds_gpus_that_can_be_told_apart_and_an_hour_of_looks_would_lea
     assert set(facts) == {gpu.uuid for gpu in found}
 
 
+@pytest.mark.parametrize("nvml", machines())
+def test_the_thread_sees_what_a_look_sees_and_ends_when_told(nvml: Callable[[], Any]) -> None:
+    binding, heard = nvml(), threading.Event()
+    seen = Nvml(lambda: binding).seen()
+    watched = Nvml(lambda: binding, 0.01)
+    watched.begin(Clock(), heard.set)
+    assert heard.wait(30)
+    assert watched.seen().gpus == seen.gpus
+    watched.end()
+    assert watched._thread is not None
+    watched._thread.join(30)
+    assert not watched._thread.is_alive()
+
+
 @pytest.mark.parametrize(
     ("slices", "compute", "memory", "total", "name"),
     [
