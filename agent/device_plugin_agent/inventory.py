@@ -73,6 +73,7 @@ class Entry:
             and self.selected
             and not self.flaps.turns
             and self.device.failure is None
+            and self.device.trouble is None
             and all(track is not None and track.undisturbed for track in self.tracks.values())
         )
 
@@ -171,10 +172,12 @@ class Inventory:
             entries[device_id] = self._judged(entries[device_id], now, monotonic)
         self._replace(entries)
 
-    def cordon(self, reasons: Mapping[str, str], *, now: float, monotonic: float) -> None:
-        """These are not handed out, and why; all others are."""
+    def cordon(self, reasons: Mapping[str, str], *, now: float, monotonic: float) -> set[str]:
+        """These are not handed out, and why; all others are. Which of them were cordoned before."""
+        lifted = self._cordoned.keys() - reasons.keys()
         self._cordoned = dict(reasons)
         self._replace({device_id: self._judged(entry, now, monotonic) for device_id, entry in self._entries.items()})
+        return lifted
 
     def share(self, replicas: int) -> None:
         """Offer each device as so many slots."""

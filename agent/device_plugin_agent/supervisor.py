@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +35,7 @@ from device_plugin_agent.serving import (
     without_taken,
 )
 from device_plugin_agent.signal import Signal
-from device_plugin_agent.sources import Discovery, HostView, Source
+from device_plugin_agent.sources import Discovery, HostView, Source, Watching
 from device_plugin_agent.status import Offer
 from device_plugin_agent.uevents import Uevent, Uevents
 from device_plugin_agent.watch import DirectoryWatch
@@ -70,6 +70,8 @@ class _Served:
     registration: Registration
     cdi: CdiFile
     prober: Prober
+    looked: asyncio.Event
+    """Whether it is known what is there."""
     task: asyncio.Task[None]
     probing: asyncio.Task[None]
     preview: bool
@@ -248,6 +250,7 @@ class Supervisor:
                     self._all_due()
                     await self._pace()
         finally:
+            self._host.nvml.end()
             uevents.close()
             watch.close()
 
@@ -273,7 +276,10 @@ class Supervisor:
         for name, served in self._served.items():
             reasons = {cordon.device: cordon.reason for cordon in spec.cordoned_devices if cordon.resource == name}
             with self._news(served):
-                served.inventory.cordon(reasons, now=now, monotonic=monotonic)
+                lifted = served.inventory.cordon(reasons, now=now, monotonic=monotonic)
+            if lifted and isinstance(served.source, Watching):
+                served.source.pardon(lifted)
+                self._events.fire()
 
     def _serving(self) -> dict[str, _Served]:
         """All that the kubelet has or shall have."""
@@ -310,6 +316,8 @@ class Supervisor:
             clock=self._clock,
             tell=lambda seen: self._probed(resource.name, seen),
         )
+        looked = asyncio.Event()
+        self._begin(wanted.source)
         _, former = self._ending.pop(resource.name, (None, None))
         served = self._served[resource.name] = _Served(
             resource=resource,
@@ -319,12 +327,25 @@ class Supervisor:
             registration=registration,
             cdi=self._cdi.file(resource.name),
             prober=prober,
-            task=self._tasks.create_task(self._run_after(former, prober, None if self._preview else registration)),
+            looked=looked,
+            task=self._tasks.create_task(
+                self._run_after(former, (prober.started, looked), None if self._preview else registration)
+            ),
             probing=self._tasks.create_task(prober.run()),
             preview=self._preview,
         )
         self._choose_cdi(served)
         _log.info("Previewing" if self._preview else "Serving", extra={"resource": resource.name})
+
+    def _begin(self, source: Source) -> None:
+        if isinstance(source, Watching):
+            loop = asyncio.get_running_loop()
+
+            def news() -> None:
+                with suppress(RuntimeError):  # the agent has ended meanwhile
+                    loop.call_soon_threadsafe(self._events.fire)
+
+            source.begin(news)
 
     def _probed(self, name: str, seen: Mapping[tuple[str, Probe], Observation]) -> None:
         served = self._served.get(name)
@@ -340,6 +361,7 @@ class Supervisor:
         if served.resource.source != resource.source:
             served.inventory.reselect()
         served.resource, served.source, served.due = resource, wanted.source, 0.0
+        self._begin(wanted.source)
         served.inventory.health = resource.health
         served.prober.replace(wanted.probes)
         served.plugin.resource = resource
@@ -380,7 +402,7 @@ class Supervisor:
         self._changed()
 
     async def _run_after(
-        self, former: asyncio.Task[None] | None, prober: Prober, registration: Registration | None
+        self, former: asyncio.Task[None] | None, known: Iterable[asyncio.Event], registration: Registration | None
     ) -> None:
         """A resource that comes back waits for its former stream: the end of an older one disconnects a newer (R5)."""
         if former is not None:
@@ -388,7 +410,8 @@ class Supervisor:
         # Else a restart of the agent would show the kubelet every device as Unhealthy for a moment.
         with suppress(TimeoutError):
             async with asyncio.timeout(DEADLINE):
-                await prober.started.wait()
+                for event in known:
+                    await event.wait()
         if registration is not None:
             await registration.run()
 
@@ -402,9 +425,12 @@ class Supervisor:
             if monotonic >= served.due:
                 with self._metrics.scan.labels(name).time():
                     found = served.source.discover()
-                fitting = without_surplus(found, served.resource.sharing.replicas)
-                served.discovery = without_taken(fitting, taken)
-                looked[name] = served
+                if found.pending:
+                    served.due = monotonic + RECOVERY_PERIOD
+                else:
+                    fitting = without_surplus(found, served.resource.sharing.replicas)
+                    served.discovery = without_taken(fitting, taken)
+                    looked[name] = served
             if not served.draining:
                 taken |= {mark: name for device in served.discovery.candidates for mark in device.marks}
         withheld = self._claim()
@@ -413,6 +439,7 @@ class Supervisor:
             found = without_held(served.discovery, _of(name, held))
             with self._news(served):
                 served.inventory.observe(without_claimed(found, _of(name, withheld)), now=now, monotonic=monotonic)
+            served.looked.set()
             self._write_files(served)
             period = served.resource.health.period_seconds if served.inventory.settled else RECOVERY_PERIOD
             by_itself = served.discovery.changes_in

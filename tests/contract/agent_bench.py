@@ -126,6 +126,8 @@ class Bench:
             state_dir=self.state,
             net_dir=root / "net",
             cdi_dir=root / "cdi",
+            static_cdi_dir=root / "etc/cdi",
+            driver_dir=root / "proc/driver",
             devinfo_dir=root / "devinfo/dp",
             heartbeat_dir=root / "run",
             http_port=0,

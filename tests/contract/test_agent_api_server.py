@@ -11,6 +11,7 @@ from contract.agent_bench import Bench, resource, spec
 from contract.faulty_api_server import Fault, FaultyApiServer
 from device_plugin_agent.api_server import ApiServer
 from device_plugin_agent.node_api import NodeApi
+from device_plugin_agent.report import LATE
 
 NAME = "cameras.node"
 
@@ -117,6 +118,31 @@ async def test_an_api_server_that_goes_silent_is_left_to_itself(bench: Bench, se
         bench.plug("video1")
         await bench.offers(2, 2)
         await asyncio.wait_for(bench.until(lambda: server.object["status"]["counts"]["healthy"] == 2), 30)
+
+
+async def test_an_agent_that_cannot_report_a_change_is_not_ready_until_it_can(
+    bench: Bench, server: FaultyApiServer
+) -> None:
+    bench.plug("video0")
+    async with through(server, bench) as api, bench.agent(api) as agent:
+        await bench.until(lambda: server.object["status"].get("counts", {}).get("healthy") == 1)
+        ready = agent.http.answers["/readyz"]
+        await bench.until(lambda: ready().ok)
+        bench.clock.pass_(100)
+        assert ready().ok  # nothing to report is no trouble
+        server.faults["patch"].extend([403] * 100)
+        failed = server.requests.count("patch")
+        bench.plug("video1")
+        await bench.until(lambda: server.requests.count("patch") > failed)
+        assert ready().ok
+        bench.clock.pass_(LATE)
+        await bench.until(lambda: not ready().ok)
+        assert "could not be reported for" in ready().text
+        await bench.until(lambda: "403: scripted 403" in ready().text)
+        await bench.offers(2, 2)
+        server.faults["patch"].clear()
+        await bench.until(lambda: ready().ok)
+        assert server.object["status"]["counts"]["healthy"] == 2
 
 
 async def test_a_token_that_the_kubelet_replaced_is_used_from_the_next_request_on(

@@ -28,6 +28,10 @@ def source_for(resource: Resource, host: HostView, clock: Clock) -> Source:
         from device_plugin_agent.sources.fpga import Fpga
 
         return Fpga(spec.fpga, host)
+    if spec.nvidia is not None:
+        from device_plugin_agent.sources.nvidia.source import Nvidia
+
+        return Nvidia(spec.nvidia, resource.health, host, clock)
     if spec.groups is not None:
         from device_plugin_agent.sources.groups import Groups
 
