@@ -1,7 +1,6 @@
 """The operator on a real API server: DaemonSet and NodeDevicePlugins from a config, one status from their reports."""
 
 import json
-import re
 import signal
 import subprocess
 import sys
@@ -13,7 +12,7 @@ from urllib.request import urlopen
 import pytest
 
 from apiserver.objects import API_VERSION, NODE, resource
-from apiserver.operator_world import AGENTS, RunningOperator, World, eventually, kubeconfig, versions
+from apiserver.operator_world import AGENTS, RunningOperator, World, eventually, kubeconfig, versions, world_name
 from apiserver_fixture import Client, ControlPlane
 from device_plugin_operator.settings import Settings
 
@@ -32,7 +31,7 @@ def operator(settings: Settings) -> Iterator[RunningOperator]:
 
 @pytest.fixture
 def world(api: Client, request: pytest.FixtureRequest) -> Iterator[World]:
-    made = World(api, re.sub("[^a-z0-9]+", "-", request.node.name.removeprefix("test_"))[:40].strip("-"))
+    made = World(api, world_name(request.node.name))
     yield made
     made.close()
 
