@@ -106,6 +106,18 @@ def test_metrics_tell_of_configs_and_of_the_work(operator: RunningOperator, worl
     eventually(lambda: world.name not in scrape(), "what is gone is not told of")
 
 
+def test_who_leads_and_who_stands_by_are_both_ready_and_say_what_they_do(
+    operator: RunningOperator, settings: Settings
+) -> None:
+    def readiness(of: RunningOperator) -> str:
+        with urlopen(f"http://127.0.0.1:{of.http_port}/readyz", timeout=5) as answer:
+            return str(answer.read().decode())
+
+    with RunningOperator(settings) as another:
+        assert readiness(operator) == "watching\n"
+        assert readiness(another).startswith("standing by for ")
+
+
 def test_a_second_look_writes_nothing_nor_does_a_new_operator(settings: Settings, world: World) -> None:
     with RunningOperator(settings) as running:
         world.apply(tolerations=[{"key": "gpu", "operator": "Exists"}])
