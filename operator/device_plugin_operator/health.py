@@ -1,5 +1,6 @@
 """What the kubelet's probes and Prometheus ask over HTTP."""
 
+import socket
 from collections.abc import Callable
 
 from aiohttp import web
@@ -29,6 +30,13 @@ async def serve(
     application.add_routes([web.get("/metrics", scrape)])
     runner = web.AppRunner(application, access_log=None)
     await runner.setup()
-    site = web.TCPSite(runner, port=port)
-    await site.start()
-    return runner, runner.addresses[0][1]
+    listener = _listener(port)
+    await web.SockSite(runner, listener).start()
+    return runner, listener.getsockname()[1]
+
+
+def _listener(port: int) -> socket.socket:
+    """One socket for IPv4 and IPv6: two would take two ports where any will do."""
+    if socket.has_dualstack_ipv6():
+        return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
+    return socket.create_server(("", port))

@@ -70,7 +70,7 @@ class ApiProxy:
         self._target = url
         self._ssl = ssl.create_default_context(cafile=str(ca_file))
         self._answers: dict[str, tuple[int, bytes]] = {}
-        self._streams: set[web.Request] = set()
+        self._watched: dict[asyncio.Transport, Ask] = {}
         self._started: Future[None] = Future()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), name="proxy")
 
@@ -87,17 +87,18 @@ class ApiProxy:
 
     @contextmanager
     def following(self, rule: Rule) -> Iterator[None]:
-        """Follow that rule, also for watches that are open now: they end without a word."""
+        """Follow that rule. Watches that are open and that it has something against end without a word."""
         self._rules.append(rule)
-        self._loop.call_soon_threadsafe(self._cut_watches)
+        self._loop.call_soon_threadsafe(self._cut, rule)
         try:
             yield
         finally:
             self._rules.remove(rule)
 
-    def _cut_watches(self) -> None:
-        for request in self._streams:
-            _abort(request)
+    def _cut(self, rule: Rule) -> None:
+        for transport, ask in self._watched.items():
+            if rule(ask) is not None:
+                transport.abort()
 
     async def _serve(self) -> None:
         self._loop, self._ended = asyncio.get_running_loop(), asyncio.Event()
@@ -110,7 +111,7 @@ class ApiProxy:
             self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
             self._started.set_result(None)
             await self._ended.wait()
-            self._cut_watches()
+            self._cut(lambda _: Fault())
             await runner.cleanup()
         await asyncio.sleep(0.1)  # TLS connections need a moment to end
 
@@ -132,11 +133,11 @@ class ApiProxy:
             request.method,
             self._target + request.path_qs,
             headers=headers,
-            data=await request.read(),
+            data=await request.read() or None,
             timeout=timeout,
         ) as answer:
             if ask.watches and answer.status == 200:
-                return await self._stream(request, answer, fault.cut)
+                return await self._stream(request, ask, answer, fault.cut)
             content = await answer.read()
             if ask.reads:
                 self._answers.setdefault(request.path_qs, (answer.status, content))
@@ -145,20 +146,22 @@ class ApiProxy:
             return web.Response(status=answer.status, body=content, headers=_kept(answer))
 
     async def _stream(
-        self, request: web.Request, answer: aiohttp.ClientResponse, cut: float | None
+        self, request: web.Request, ask: Ask, answer: aiohttp.ClientResponse, cut: float | None
     ) -> web.StreamResponse:
         response = web.StreamResponse(headers=_kept(answer))
         await response.prepare(request)
-        self._streams.add(request)
+        transport = request.transport
+        assert transport is not None
+        self._watched[transport] = ask
         try:
             async for chunk in answer.content.iter_any():
                 if cut is not None:
                     await response.write(chunk[: int(len(chunk) * cut)])
-                    _abort(request)
+                    transport.abort()
                     break
                 await response.write(chunk)
         finally:
-            self._streams.discard(request)
+            del self._watched[transport]
         return response
 
 
@@ -180,13 +183,9 @@ async def _part(
     if part:
         await response.prepare(request)
         await response.write(content[: int(len(content) * part)])
-    _abort(request)
-    return response
-
-
-def _abort(request: web.Request) -> None:
     if request.transport is not None:
         request.transport.close()
+    return response
 
 
 def _kept(answer: aiohttp.ClientResponse) -> dict[str, str]:
