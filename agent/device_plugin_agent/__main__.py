@@ -2,16 +2,17 @@
 
 import asyncio
 import logging
+import os
 import random
 import signal
 import sys
 from collections.abc import Coroutine
+from pathlib import Path
 from typing import Any
 
-from lightkube import AsyncClient
-
-from device_plugin_agent import __version__, logs, record, settings, standalone
+from device_plugin_agent import __version__, logs, settings
 from device_plugin_agent.agent import Agent
+from device_plugin_agent.api_server import NotInCluster, in_cluster
 from device_plugin_agent.clock import Clock, SystemClock
 from device_plugin_agent.node_api import FIELD_MANAGER, NodeApi
 from device_plugin_api.names import node_device_plugin_name
@@ -23,21 +24,40 @@ _log = logging.getLogger("device_plugin_agent")
 def main() -> None:
     """Run until SIGTERM or SIGINT; any loop that fails ends the process with an error."""
     if sys.argv[1:2] in (["record"], ["replay"]):
+        from device_plugin_agent import record
+
         record.main(sys.argv[1:])
         return
     given = settings.parse(sys.argv[1:])
     clock = SystemClock()
+    spec = _from_file(given, given.config, clock) if given.config is not None else None
+    if given.dry_run:
+        return
+    logs.set_up(given.log_level)
+    _log.info("Starting", extra={"version": __version__, "config": given.config_name, "node": given.node_name})
     try:
-        spec = standalone.load(given.config, given, clock) if given.config is not None else None
-        if spec is not None and given.dry_run:
-            sys.stdout.writelines(f"{line}\n" for line in standalone.dry_run(spec, given.host, clock))
-            return
-        logs.set_up(given.log_level)
-        _log.info("Starting", extra={"version": __version__, "config": given.config_name, "node": given.node_name})
         asyncio.run(_run(given, clock, spec))
+    except NotInCluster as error:
+        sys.exit(f"device-plugin-agent: {error}")
+    except Exception:
+        # A line like all others: a traceback of its own would be twenty to what collects logs.
+        _log.exception("Failed")
+        sys.exit(1)
+    _log.info("Stopped")
+
+
+def _from_file(given: settings.Settings, path: Path, clock: Clock) -> NodeSpec:
+    """The spec of a machine on its own; a dry run tells what would come of it."""
+    # Imported by those who need it alone: what checks a file takes 1 MB.
+    from device_plugin_agent import standalone
+
+    try:
+        spec = standalone.load(path, given, clock)
     except standalone.BadFile as error:
         sys.exit(f"device-plugin-agent: {error}")
-    _log.info("Stopped")
+    if given.dry_run:
+        sys.stdout.writelines(f"{line}\n" for line in standalone.dry_run(spec, given.host, clock))
+    return spec
 
 
 async def _run(given: settings.Settings, clock: Clock, spec: NodeSpec | None) -> None:
@@ -45,12 +65,9 @@ async def _run(given: settings.Settings, clock: Clock, spec: NodeSpec | None) ->
     if spec is not None:
         await _until_told(agent.run(None, spec))
         return
-    client = AsyncClient(field_manager=FIELD_MANAGER)
-    try:
+    async with in_cluster(os.environ, f"{FIELD_MANAGER}/{__version__}") as server:
         name = node_device_plugin_name(given.config_name, given.node_name)
-        await _until_told(agent.run(NodeApi(client, name)))
-    finally:
-        await client.close()
+        await _until_told(agent.run(NodeApi(server, name)))
 
 
 async def _until_told(running: Coroutine[Any, Any, None]) -> None:

@@ -10,7 +10,8 @@ from device_plugin_agent.sources import Candidate
 from device_plugin_api import hostpaths
 from device_plugin_api.names import env_prefix
 from device_plugin_api.node import DeviceState
-from device_plugin_api.resource import Allocation, Mount, Source
+from device_plugin_api.resource import Allocation, Mount
+from device_plugin_api.sources import Source
 from device_plugin_api.templates import ATTRIBUTE, expand, used
 
 
@@ -35,6 +36,8 @@ class Grant:
     nodes: tuple[DeviceNode, ...]
     mounts: tuple[Mount, ...]
     annotations: Mapping[str, str]
+    cdi_devices: tuple[str, ...] = ()
+    """Names that the container runtime has from specs of others."""
 
 
 def pick(inventory: Inventory, slots: Sequence[str], most: int | None) -> list[Entry]:
@@ -84,7 +87,7 @@ def grant(resource_name: str, allocation: Allocation, entries: Sequence[Entry], 
     prefix = env_prefix(resource_name)
     devices = [entry.device for entry in entries]
     nodes = [device_nodes(allocation, device, index) for index, device in enumerate(devices)]
-    paths = [of_device[0].container_path for device, of_device in zip(devices, nodes, strict=True) if device.nodes]
+    paths = [_container_path(allocation, device, index) for index, device in enumerate(devices) if device.nodes]
     ids = [device.id for device in devices]
     variables = _of_all(devices) | {
         "DEVICE_ID": ids[0],
@@ -103,16 +106,21 @@ def grant(resource_name: str, allocation: Allocation, entries: Sequence[Entry], 
     mounts = tuple(each for mount in allocation.mounts for each in _mounts(mount, devices))
     # Devices of a kind may share a node.
     once = dict.fromkeys(node for of_device in nodes for node in of_device)
-    return Grant(env=env, nodes=tuple(once), mounts=mounts, annotations=annotations)
+    named = () if source is None else customary.cdi_devices(source, devices)
+    return Grant(env=env, nodes=tuple(once), mounts=mounts, annotations=annotations, cdi_devices=named)
 
 
 def device_nodes(allocation: Allocation, device: Candidate, index: int = 0) -> list[DeviceNode]:
-    """A device's nodes in a container, the one that people know it by first.
+    """A device's nodes in a container, the one that people know it by first; those of a directory where they are in it.
 
     `index` is its number among those of the container. Raises Refused for a path that cannot be.
     """
     hosts = (*device.nodes, *device.shared_nodes)
-    inside = (_container_path(allocation, device, index), *hosts[1:]) if device.nodes else hosts
+    if device.directory:
+        directory = _container_path(allocation, device, index)
+        inside = tuple(f"{directory}{host.removeprefix(device.directory)}" for host in hosts)
+    else:
+        inside = (_container_path(allocation, device, index), *hosts[1:]) if device.nodes else hosts
     return [
         DeviceNode(host_path=host_path, container_path=container_path, permissions=allocation.permissions)
         for host_path, container_path in zip(hosts, inside, strict=True)

@@ -5,9 +5,13 @@ import re
 from collections.abc import Mapping, Sequence
 
 from device_plugin_agent.sources import Candidate
-from device_plugin_api.resource import Source
+from device_plugin_api.names import env_prefix
+from device_plugin_api.nvidia import NvidiaSource
+from device_plugin_api.sources import GroupsSource, Source
 
 _PCI_ADDRESS = "pciAddress"
+
+_VISIBLE = "NVIDIA_VISIBLE_DEVICES"
 
 _NODES = (
     (re.compile("/dev/vfio/vfio"), "vfio", "mount"),
@@ -31,7 +35,40 @@ def variables(resource_name: str, source: Source, given: Sequence[Given]) -> dic
     """The variables of a container that was given these devices."""
     if source.network is not None or source.pci is not None:
         return _pci(resource_name, given)
+    if source.groups is not None:
+        return _members(resource_name, source.groups, given)
+    if source.fpga is not None:
+        return _fpga(given)
+    if source.nvidia is not None:
+        return {_VISIBLE: _visible(source.nvidia, given)}
     return {}
+
+
+def cdi_devices(source: Source, devices: Sequence[Candidate]) -> tuple[str, ...]:
+    """Names that others' CDI specs have for these devices."""
+    if source.nvidia is None or source.nvidia.device_list == "Environment":
+        return ()
+    return tuple(f"nvidia.com/gpu={device.attributes['uuid']}" for device in devices)
+
+
+def _visible(nvidia: NvidiaSource, given: Sequence[Given]) -> str:
+    """As NVIDIA's container runtime reads it, by UUID.
+
+    With CDI alone it is told to add nothing: images come with `all`.
+    """
+    return "void" if nvidia.device_list == "CDI" else ",".join(device.attributes["uuid"] for device, _ in given)
+
+
+def _members(resource_name: str, groups: GroupsSource, given: Sequence[Given]) -> dict[str, str]:
+    """<NAME>_<MEMBER>_PATH: where each member is in the container; nothing for one that a group has not."""
+    found = {}
+    for name in sorted(member.name for member in groups.members):
+        hosts = [(device.attributes.get(name, ""), paths) for device, paths in given]
+        if any(host for host, _ in hosts):
+            found[f"{env_prefix(resource_name)}_{name.upper()}_PATH"] = ",".join(
+                paths.get(host, "") for host, paths in hosts
+            )
+    return found
 
 
 def _pci(resource_name: str, given: Sequence[Given]) -> dict[str, str]:
@@ -40,6 +77,17 @@ def _pci(resource_name: str, given: Sequence[Given]) -> dict[str, str]:
     addresses = [device.attributes[_PCI_ADDRESS] for device, _ in given]
     info = {device.attributes[_PCI_ADDRESS]: _info(device, paths) for device, paths in given}
     return {name: ",".join(addresses), f"{name}_INFO": json.dumps(info, separators=(",", ":"))}
+
+
+def _fpga(given: Sequence[Given]) -> dict[str, str]:
+    """FPGA_REGION_<n> and FPGA_AFU_<n>, counted from 1, as pods of Intel's FPGA plugin have them and its hook reads."""
+    words = (("FPGA_REGION", "interfaceID"), ("FPGA_AFU", "afuID"))
+    return {
+        f"{word}_{number}": device.attributes[attribute]
+        for number, (device, _) in enumerate(given, start=1)
+        for word, attribute in words
+        if attribute in device.attributes
+    }
 
 
 def _info(device: Candidate, paths: Mapping[str, str]) -> dict[str, dict[str, str]]:

@@ -13,6 +13,7 @@ _BUSES = ("pci", "usb")
 _CLASSES = (
     "accel",
     "drm",
+    "fpga",
     "fpga_bridge",
     "fpga_manager",
     "fpga_region",

@@ -6,14 +6,15 @@ from dataclasses import dataclass, replace
 from msgspec import structs
 
 from device_plugin_agent.clock import Clock
-from device_plugin_agent.health.probes import LINK, Polled, polled
+from device_plugin_agent.health.probes import FPGA_PORT, LINK, Polled, polled
 from device_plugin_agent.sources import Discovery, HostView, Source, source_for
+from device_plugin_agent.sources.selection import MAX_DROPPED_SHOWN
 from device_plugin_api import checks
-from device_plugin_api.node import SelectionStep
+from device_plugin_api.config import SERVE
+from device_plugin_api.node import NodeSpec, SelectionStep
 from device_plugin_api.resource import Probe, Resource
 from device_plugin_api.rules import MAX_SLOTS
-
-_MAX_DROPPED_SHOWN = 8
+from device_plugin_api.sources import Source as ResourceSource
 
 
 class Rejected(ValueError):
@@ -34,19 +35,30 @@ def prepare(resource: Resource, host: HostView, clock: Clock) -> Prepared:
     wrong = "; ".join(checks.problems(resource))
     if wrong:
         raise Rejected(f"{resource.name}: {wrong}")
-    resource = with_link(resource)
+    resource = with_own_probe(resource)
     try:
         return Prepared(resource, source_for(resource, host, clock), polled(resource.health, host, clock))
     except ValueError as error:
         raise Rejected(f"{resource.name}: {error}") from None
 
 
-def with_link(resource: Resource) -> Resource:
-    """Functions of a network are no good without a link, unless it is said that they are."""
-    network = resource.source.network
-    if network is None or network.ignore_link or any(probe.type == LINK.type for probe in resource.health.probes):
+def withheld(spec: NodeSpec) -> dict[str, str]:
+    """The resources that must not be registered, and the configs that have them on this node."""
+    return {each.name: each.config for each in spec.withheld_resources} if spec.mode == SERVE else {}
+
+
+def with_own_probe(resource: Resource) -> Resource:
+    """With what devices of its kind are always looked at for."""
+    own = _own_probe(resource.source)
+    if own is None or any(probe.type == own.type for probe in resource.health.probes):
         return resource
-    return structs.replace(resource, health=structs.replace(resource.health, probes=(*resource.health.probes, LINK)))
+    return structs.replace(resource, health=structs.replace(resource.health, probes=(*resource.health.probes, own)))
+
+
+def _own_probe(source: ResourceSource) -> Probe | None:
+    if source.network is not None and not source.network.ignore_link:
+        return LINK
+    return FPGA_PORT if source.fpga is not None else None
 
 
 def without_taken(discovery: Discovery, taken: Mapping[str, str]) -> Discovery:
@@ -85,5 +97,5 @@ def _without(discovery: Discovery, dropped: Mapping[str, str], step: str) -> Dis
     if len(kept) == len(discovery.candidates):
         return discovery
     shown = [f"{found.path or found.id}: {dropped[found.id]}" for found in discovery.candidates if found.id in dropped]
-    last = SelectionStep(step=step, kept=len(kept), dropped=tuple(shown[:_MAX_DROPPED_SHOWN]))
+    last = SelectionStep(step=step, kept=len(kept), dropped=tuple(shown[:MAX_DROPPED_SHOWN]))
     return replace(discovery, candidates=kept, steps=(*discovery.steps, last))

@@ -22,6 +22,8 @@ from device_plugin_api.node import (
 
 _MAX_MESSAGE = 256
 
+_PREVIEW = "not to be registered: the mode is Preview"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Offer:
@@ -31,6 +33,7 @@ class Offer:
     inventory: Inventory
     registration: Registered
     draining: bool
+    preview: bool
     cdi: bool
     cdi_trouble: str | None = None
     """Why its CDI spec could not be written."""
@@ -41,17 +44,21 @@ def node_status(
     contested: tuple[ContestedDevice, ...],
     agreement: Agreement,
     *,
+    withheld: Mapping[str, str],
     revision: str,
     rejection: str | None,
     agent_version: str,
     known: Iterable[Condition],
     now: float,
 ) -> NodeStatus:
-    """The whole status. `known` are the conditions reported before, `now` is Unix time."""
+    """The whole status. `known` are the conditions reported before, `now` is Unix time.
+
+    `withheld` are resources that must not be registered, and who has them.
+    """
     counts = DeviceCounts()
     for offer in offers:
         counts += offer.inventory.counts()
-    wanted = [_accepted(rejection, now), _registered(offers, rejection, now)]
+    wanted = [_accepted(rejection, now), _registered(offers, withheld, rejection, now)]
     if agreement.compared:
         wanted.append(_agrees(agreement, now))
     return NodeStatus(
@@ -77,8 +84,8 @@ def _agrees(agreement: Agreement, now: float) -> Condition:
     return _condition(conditions.KUBELET_AGREES, conditions.FALSE, "Disagrees", agreement.difference, now)
 
 
-def _registered(offers: Sequence[Offer], rejection: str | None, now: float) -> Condition:
-    missing = [offer for offer in offers if not offer.draining and not offer.registration.now]
+def _registered(offers: Sequence[Offer], withheld: Mapping[str, str], rejection: str | None, now: float) -> Condition:
+    missing = [offer for offer in offers if not (offer.draining or offer.preview or offer.registration.now)]
     if missing:
         message = "; ".join(f"{offer.name}: {offer.registration.message}" for offer in missing)
         return _condition(conditions.REGISTERED, conditions.FALSE, "NotRegistered", message, now)
@@ -89,6 +96,11 @@ def _registered(offers: Sequence[Offer], rejection: str | None, now: float) -> C
         return _condition(conditions.REGISTERED, conditions.FALSE, "CDISpecNotWritten", message, now)
     if not offers and rejection is not None:
         return _condition(conditions.REGISTERED, conditions.FALSE, "ConfigRejected", rejection, now)
+    if withheld:
+        told = "; ".join(f"{name} belongs to config {config} on this node" for name, config in sorted(withheld.items()))
+        return _condition(conditions.REGISTERED, conditions.FALSE, conditions.NAME_TAKEN, told, now)
+    if any(offer.preview for offer in offers):
+        return _condition(conditions.REGISTERED, conditions.FALSE, conditions.PREVIEW_ONLY, _PREVIEW, now)
     return _condition(conditions.REGISTERED, conditions.TRUE, "AllRegistered", "", now)
 
 
@@ -105,7 +117,7 @@ def _resource(offer: Offer) -> ResourceStatus:
     return ResourceStatus(
         name=offer.name,
         registered=offer.registration.now,
-        message=_cut(offer.registration.message, 512),
+        message=_PREVIEW if offer.preview else _cut(offer.registration.message, 512),
         last_registration_time=None if offer.registration.at is None else timestamp(offer.registration.at),
         cdi=offer.cdi,
         counts=inventory.counts(),

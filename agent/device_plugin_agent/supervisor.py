@@ -2,10 +2,12 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from device_plugin_agent.cdi.files import CdiFile
 from device_plugin_agent.cdi.upkeep import Upkeep
@@ -22,12 +24,22 @@ from device_plugin_agent.metrics import Metrics
 from device_plugin_agent.plugin import DevicePlugin
 from device_plugin_agent.podresources import Use
 from device_plugin_agent.prober import Prober
-from device_plugin_agent.serving import Prepared, prepare, without_claimed, without_held, without_surplus, without_taken
+from device_plugin_agent.pulse import Pulse
+from device_plugin_agent.serving import (
+    Prepared,
+    prepare,
+    withheld,
+    without_claimed,
+    without_held,
+    without_surplus,
+    without_taken,
+)
 from device_plugin_agent.signal import Signal
-from device_plugin_agent.sources import Discovery, HostView, Source
+from device_plugin_agent.sources import Discovery, HostView, Source, Watching
 from device_plugin_agent.status import Offer
 from device_plugin_agent.uevents import Uevent, Uevents
 from device_plugin_agent.watch import DirectoryWatch
+from device_plugin_api.config import PREVIEW
 from device_plugin_api.node import MAX_CONTESTED, MAX_RIVALS, ContestedDevice, NodeSpec, NodeStatus
 from device_plugin_api.resource import Probe, Resource
 
@@ -41,7 +53,7 @@ _FAREWELL = 2.0
 """Seconds that a resource which leaves waits for the kubelet to hear of it."""
 
 _LONGEST_TURN = 30.0
-"""Seconds that a loop may be late before the agent counts as hung."""
+"""Seconds between two looks for work while nothing is served."""
 
 _log = logging.getLogger(__name__)
 
@@ -58,8 +70,12 @@ class _Served:
     registration: Registration
     cdi: CdiFile
     prober: Prober
+    looked: asyncio.Event
+    """Whether it is known what is there."""
     task: asyncio.Task[None]
     probing: asyncio.Task[None]
+    preview: bool
+    """Looked at and reported, and nothing else."""
     due: float = 0.0
     draining: bool = False
     discovery: Discovery = _NOT_LOOKED
@@ -80,6 +96,7 @@ class Supervisor:
         plugins_dir: Path,
         socket_names: Iterator[str],
         clock: Clock,
+        pulse: Pulse,
         metrics: Metrics,
         jitter: Callable[[], float],
         changed: Callable[[], None],
@@ -93,44 +110,52 @@ class Supervisor:
         self._cdi = cdi
         self._devinfo = devinfo
         self._use_known = False
+        self._taken_over = False
         self._kept: frozenset[Named] = frozenset()
         self._used: frozenset[Named] = frozenset()
         self._kubelet = kubelet
         self._plugins_dir = plugins_dir
         self._socket_names = socket_names
         self._clock = clock
+        self._pulse = pulse
         self._metrics = metrics
         self._jitter = jitter
         self._changed = changed
         self._handed_out = handed_out
         self._served: dict[str, _Served] = {}
-        self._ending: dict[str, asyncio.Task[None]] = {}
+        self._wanted: dict[str, Prepared] = {}
+        self._preview = False
+        self._runtime = False
+        """Whether the container runtime takes CDI devices, and their directory is there."""
+        self._ending: dict[str, tuple[_Served, asyncio.Task[None]]] = {}
         self._lookout = Lookout()
         self._events = Signal()
-        self._turned = clock.monotonic()
-        self._next_turn = 0.0
         self._looked = float("-inf")
 
     def apply(self, spec: NodeSpec) -> None:
         """Serve this spec. Only what differs is touched. Raises Rejected, and then nothing is."""
-        if self.spec is not None and (spec.resources, spec.cdi) == (self.spec.resources, self.spec.cdi):
+        if self.spec is not None and _content(spec) == _content(self.spec):
             self.spec = spec
             self._cordon(spec)
             return
         self._claims.dated(spec.config_creation_time)
         prepared = {resource.name: prepare(resource, self._host, self._clock) for resource in spec.resources}
-        for name, wanted in prepared.items():
+        self._wanted = {name: wanted for name, wanted in prepared.items() if name not in withheld(spec)}
+        self._preview = spec.mode == PREVIEW
+        self._runtime = spec.cdi and self._cdi.possible
+        for name, wanted in self._wanted.items():
             known = self._served.get(name)
             if known is None:
                 self._start(wanted)
+            elif known.preview != self._preview:
+                self._drain(known)  # when nothing is left of it, it starts again as it shall be
             elif known.resource != wanted.resource or known.draining:
                 self._update(known, wanted)
-        for name in self._served.keys() - prepared.keys():
+        for name in self._served.keys() - self._wanted.keys():
             self._drain(self._served[name])
-        runtime = spec.cdi and self._cdi.possible
-        for name in prepared:
-            served = self._served[name]
-            served.plugin.cdi = served.cdi if served.resource.allocation.by_cdi(runtime=runtime) else None
+        for served in self._served.values():
+            if not served.draining:
+                self._choose_cdi(served)
         self.spec = spec
         self._cordon(spec)
         self._look()
@@ -148,22 +173,26 @@ class Supervisor:
                     since[device.id] = unix_time(device.last_transition_time)
                 except ValueError:
                     since[device.id] = self._clock.now()
-            served.inventory.adopt(reported.devices, since, monotonic=self._clock.monotonic())
+            # In Preview nobody would tell when a container that has it ends.
+            devices = [replace(device, allocated_to=()) if served.preview else device for device in reported.devices]
+            served.inventory.adopt(devices, since, monotonic=self._clock.monotonic())
         self._all_due()
         self._look()
 
     def offers(self) -> list[Offer]:
-        """Everything served now."""
+        """Everything served now, and what the kubelet still hears of."""
+        ending = {name: served for name, (served, _) in self._ending.items()}
         return [
             Offer(
                 name=name,
                 inventory=served.inventory,
                 registration=served.registration.state,
                 draining=served.draining,
+                preview=served.preview,
                 cdi=served.plugin.cdi is not None,
                 cdi_trouble=served.cdi.trouble,
             )
-            for name, served in self._served.items()
+            for name, served in (ending | self._served).items()
         ]
 
     def told(self) -> dict[str, frozenset[str]]:
@@ -185,14 +214,15 @@ class Supervisor:
         """Take in who has what; whether any device of ours is in use."""
         now, monotonic = self._clock.now(), self._clock.monotonic()
         in_use = False
-        for name, served in self._served.items():
+        serving = self._serving()
+        for name, served in serving.items():
             holders = use.get(name, {})
             in_use = in_use or bool(holders)
             with self._news(served):
                 served.inventory.use(holders, now=now, monotonic=monotonic)
         self._end_drained()
-        self._cdi.heard(use.keys(), self._served.keys())
-        self._devinfo.heard(use, self._served.keys())
+        self._cdi.heard(use.keys(), serving.keys())
+        self._devinfo.heard(use, serving.keys())
         first, self._use_known = not self._use_known, True
         if first or self._kept - self._in_inventory():
             self._claim()
@@ -215,12 +245,13 @@ class Supervisor:
                 watch.follow({self._claims.directory, *watched})
                 self._look()
                 wait = self._until_due()
-                self._turned, self._next_turn = self._clock.monotonic(), wait
+                self._pulse.turned("host", wait)
                 if await self._events.after(seen, wait) != seen:
                     await asyncio.sleep(_SETTLE)
                     self._all_due()
                     await self._pace()
         finally:
+            self._host.nvml.end()
             uevents.close()
             watch.close()
 
@@ -234,24 +265,30 @@ class Supervisor:
             return Answer(False, "waiting for this node's configuration")
         missing = [
             f"{name}: {served.registration.state.message}"
-            for name, served in sorted(self._served.items())
+            for name, served in sorted(self._serving().items())
             if not served.draining and not served.registration.state.now
         ]
-        return Answer(False, "; ".join(missing)) if missing else Answer(True, "every resource is registered")
-
-    def alive(self) -> Answer:
-        """Whether the loop turns."""
-        late = self._clock.monotonic() - self._turned - self._next_turn
-        if late > _LONGEST_TURN:
-            return Answer(False, f"no look at the host for {late:.0f} s longer than planned")
-        return Answer(True, "looking")
+        if missing:
+            return Answer(False, "; ".join(missing))
+        return Answer(True, "looking; nothing is to be registered" if self._preview else "every resource is registered")
 
     def _cordon(self, spec: NodeSpec) -> None:
         now, monotonic = self._clock.now(), self._clock.monotonic()
         for name, served in self._served.items():
             reasons = {cordon.device: cordon.reason for cordon in spec.cordoned_devices if cordon.resource == name}
             with self._news(served):
-                served.inventory.cordon(reasons, now=now, monotonic=monotonic)
+                lifted = served.inventory.cordon(reasons, now=now, monotonic=monotonic)
+            if lifted and isinstance(served.source, Watching):
+                served.source.pardon(lifted)
+                self._events.fire()
+
+    def _serving(self) -> dict[str, _Served]:
+        """All that the kubelet has or shall have."""
+        return {name: served for name, served in self._served.items() if not served.preview}
+
+    def _choose_cdi(self, served: _Served) -> None:
+        by_cdi = not served.preview and served.resource.allocation.by_cdi(runtime=self._runtime)
+        served.plugin.cdi = served.cdi if by_cdi else None
 
     def _start(self, wanted: Prepared) -> None:
         resource = wanted.resource
@@ -280,8 +317,10 @@ class Supervisor:
             clock=self._clock,
             tell=lambda seen: self._probed(resource.name, seen),
         )
-        former = self._ending.pop(resource.name, None)
-        self._served[resource.name] = _Served(
+        looked = asyncio.Event()
+        self._begin(wanted.source)
+        _, former = self._ending.pop(resource.name, (None, None))
+        served = self._served[resource.name] = _Served(
             resource=resource,
             source=wanted.source,
             inventory=inventory,
@@ -289,10 +328,25 @@ class Supervisor:
             registration=registration,
             cdi=self._cdi.file(resource.name),
             prober=prober,
-            task=self._tasks.create_task(self._run_after(former, prober, registration)),
+            looked=looked,
+            task=self._tasks.create_task(
+                self._run_after(former, (prober.started, looked), None if self._preview else registration)
+            ),
             probing=self._tasks.create_task(prober.run()),
+            preview=self._preview,
         )
-        _log.info("Serving", extra={"resource": resource.name})
+        self._choose_cdi(served)
+        _log.info("Previewing" if self._preview else "Serving", extra={"resource": resource.name})
+
+    def _begin(self, source: Source) -> None:
+        if isinstance(source, Watching):
+            loop = asyncio.get_running_loop()
+
+            def news() -> None:
+                with suppress(RuntimeError):  # the agent has ended meanwhile
+                    loop.call_soon_threadsafe(self._events.fire)
+
+            source.begin(news)
 
     def _probed(self, name: str, seen: Mapping[tuple[str, Probe], Observation]) -> None:
         served = self._served.get(name)
@@ -308,6 +362,7 @@ class Supervisor:
         if served.resource.source != resource.source:
             served.inventory.reselect()
         served.resource, served.source, served.due = resource, wanted.source, 0.0
+        self._begin(wanted.source)
         served.inventory.health = resource.health
         served.prober.replace(wanted.probes)
         served.plugin.resource = resource
@@ -329,9 +384,11 @@ class Supervisor:
             if served.draining and not served.inventory.entries:
                 self._write_files(served)
                 del self._served[name]
-                self._ending[name] = self._tasks.create_task(self._end(served))
-                self._changed()
+                self._ending[name] = served, self._tasks.create_task(self._end(served))
                 _log.info("No longer serving", extra={"resource": name})
+                if name in self._wanted:
+                    self._start(self._wanted[name])
+                    self._events.fire()
 
     async def _end(self, served: _Served) -> None:
         # An empty list is a clean end; a stream that just breaks leaves its capacity on the node for five minutes.
@@ -340,16 +397,24 @@ class Supervisor:
         served.probing.cancel()
         served.task.cancel()
         await asyncio.wait((served.task, served.probing))
+        name = served.resource.name
+        if name in self._ending and self._ending[name][0] is served:
+            del self._ending[name]
+        self._changed()
 
-    async def _run_after(self, former: asyncio.Task[None] | None, prober: Prober, registration: Registration) -> None:
+    async def _run_after(
+        self, former: asyncio.Task[None] | None, known: Iterable[asyncio.Event], registration: Registration | None
+    ) -> None:
         """A resource that comes back waits for its former stream: the end of an older one disconnects a newer (R5)."""
         if former is not None:
             await asyncio.wait((former,))
         # Else a restart of the agent would show the kubelet every device as Unhealthy for a moment.
         with suppress(TimeoutError):
             async with asyncio.timeout(DEADLINE):
-                await prober.started.wait()
-        await registration.run()
+                for event in known:
+                    await event.wait()
+        if registration is not None:
+            await registration.run()
 
     def _look(self) -> None:
         """Look at every resource whose time has come. Nothing in here waits: readers never see half a change."""
@@ -361,9 +426,12 @@ class Supervisor:
             if monotonic >= served.due:
                 with self._metrics.scan.labels(name).time():
                     found = served.source.discover()
-                fitting = without_surplus(found, served.resource.sharing.replicas)
-                served.discovery = without_taken(fitting, taken)
-                looked[name] = served
+                if found.pending:
+                    served.due = monotonic + RECOVERY_PERIOD
+                else:
+                    fitting = without_surplus(found, served.resource.sharing.replicas)
+                    served.discovery = without_taken(fitting, taken)
+                    looked[name] = served
             if not served.draining:
                 taken |= {mark: name for device in served.discovery.candidates for mark in device.marks}
         withheld = self._claim()
@@ -372,26 +440,40 @@ class Supervisor:
             found = without_held(served.discovery, _of(name, held))
             with self._news(served):
                 served.inventory.observe(without_claimed(found, _of(name, withheld)), now=now, monotonic=monotonic)
+            served.looked.set()
             self._write_files(served)
             period = served.resource.health.period_seconds if served.inventory.settled else RECOVERY_PERIOD
             by_itself = served.discovery.changes_in
             served.due = monotonic + (period if by_itself is None else min(period, max(by_itself, _LOOK_INTERVAL)))
         self._end_drained()
+        self._take_over(now, monotonic)
         if self._kept - self._in_inventory():
             self._claim()
+
+    def _take_over(self, now: float, monotonic: float) -> None:
+        """What was ours when the last agent process ended and is not here now is missing, and so it stays ours."""
+        if self._taken_over or self.spec is None or not self._claims.known:
+            return
+        self._taken_over = True
+        candidates = (found for served in self._served.values() for found in served.discovery.candidates)
+        missed = self._claims.missed({mark for found in candidates for mark in found.marks})
+        for name, served in self._serving().items():
+            with self._news(served):
+                devices = [device for resource, device in missed if resource == name]
+                served.inventory.miss(devices, now=now, monotonic=monotonic)
 
     def _claim(self) -> dict[Named, str]:
         """Claim what is selected and let go of what is no longer here; what must not be offered, and why."""
         wants = [
             Claim(resource=name, device=found.id, wanted=found.marks)
-            for name, served in self._served.items()
+            for name, served in self._serving().items()
             if not served.draining
             for found in served.discovery.candidates
             if found.marks
         ]
         self._kept = self._in_inventory()
         before = self._claims.contested()
-        withheld = self._claims.settle(wants, self._kept if self._use_known else None)
+        withheld = self._claims.settle(wants, self._kept if self._use_known and self._taken_over else None)
         if self._claims.contested() != before:
             self._changed()
         if self._claims.busy:
@@ -399,7 +481,9 @@ class Supervisor:
         return withheld
 
     def _in_inventory(self) -> frozenset[Named]:
-        return frozenset((name, device) for name, served in self._served.items() for device in served.inventory.entries)
+        return frozenset(
+            (name, device) for name, served in self._serving().items() for device in served.inventory.entries
+        )
 
     def _in_use(self) -> frozenset[Named]:
         return frozenset(
@@ -437,6 +521,8 @@ class Supervisor:
         self._changed()
 
     def _write_files(self, served: _Served) -> None:
+        if served.preview:
+            return
         settings = None if served.plugin.cdi is None else served.resource.allocation
         self._cdi.settle(served.cdi, served.inventory, settings)
         network = served.resource.source.network is not None
@@ -454,6 +540,11 @@ class Supervisor:
     async def _pace(self) -> None:
         """Keep looks apart when events come thick and fast."""
         await asyncio.sleep(max(0.0, self._looked + _LOOK_INTERVAL - self._clock.monotonic()))
+
+
+def _content(spec: NodeSpec) -> object:
+    """All of it that takes more than a cordon to change."""
+    return spec.mode, spec.resources, withheld(spec), spec.cdi
 
 
 def _of(name: str, reasons: Mapping[Named, str]) -> dict[str, str]:

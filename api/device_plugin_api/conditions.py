@@ -20,6 +20,9 @@ REGISTERED = "Registered"
 CONFIG_ACCEPTED = "ConfigAccepted"
 KUBELET_AGREES = "KubeletAgrees"
 
+PREVIEW_ONLY, NAME_TAKEN = "Preview", "ResourceNameConflict"
+"""Reasons of Registered=False which say that all that shall be registered is."""
+
 
 class Condition(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=True):
     """One aspect of an object's state, shaped as metav1.Condition."""

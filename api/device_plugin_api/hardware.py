@@ -33,8 +33,34 @@ ROOT_FUNCTIONS = Form(
     "must be a full PCI address, with numbers of functions or without: 0000:3b:00.0 or 0000:3b:00.0#0,2-7",
 )
 LINK_TYPE = Form("^(ether|infiniband)$", "must be ether or infiniband")
+FPGA_ID = Form(
+    "^[0-9a-f]{8}(-?[0-9a-f]{4}){3}-?[0-9a-f]{12}$",
+    "must be 32 hexadecimal digits in lower case, as afu_id and compat_id show them, or with the dashes of a UUID",
+)
+NO_FPGA_ID = Form("^[0-]*$|^[f-]*$", "must not be all zeros or all ones, which say that there is none")
+FPGA_MODES = ("AcceleratorFunction", "Region", "RegionManagement")
+"""As the users of Intel's plugin know them: af, region and regiondevel."""
+_UUID = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+GPU_UUID = Form(
+    f"^(GPU-{_UUID}|MIG-{_UUID}|MIG-GPU-{_UUID}/[0-9]{{1,3}}/[0-9]{{1,3}})$",
+    "must be a UUID as nvidia-smi -L shows it: GPU-… or MIG-… and 32 hexadecimal digits in lower case",
+)
+MIG_PROFILE = Form(
+    "^([1-9]c[.])?[1-9]g[.][1-9][0-9]{0,3}gb([+][a-z.]{1,8})?$", "must be a MIG profile, such as 1g.10gb or 1c.3g.40gb"
+)
 KERNEL_NAME = Form("^[A-Za-z0-9_.-]+$", "must be letters, digits, '_', '.' and '-'")
 """A subsystem or a driver."""
+
+MEMBER_NAME = Form("^[a-z][a-z0-9]*$", "must be lower-case letters and digits, a letter first, such as camera")
+
+SOURCE_NAME = Form(
+    "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", "must be lower-case letters, digits and '-', such as thermometers"
+)
+
+
+def plain_fpga_id(id_: str) -> str:
+    """An id of an FPGA as the kernel has it: without dashes."""
+    return id_.replace("-", "")
 
 
 def digits(number: str) -> str:

@@ -7,7 +7,7 @@ from msgspec import Struct, field
 
 from device_plugin_api import rules
 from device_plugin_api.conditions import Condition
-from device_plugin_api.config import MAX_CORDONED, DeviceCounts, SlotCounts
+from device_plugin_api.config import MAX_CORDONED, PREVIEW, SERVE, DeviceCounts, SlotCounts
 from device_plugin_api.resource import Resource
 from device_plugin_api.schema import ATOMIC, ATOMIC_MAP, DATE_TIME, doc, enum, list_map
 
@@ -34,6 +34,14 @@ class CordonedDevice(Struct, rename="camel", frozen=True, kw_only=True):
     reason: Annotated[str, doc("Why, for people.", min_length=1, max_length=128)]
 
 
+class WithheldResource(Struct, rename="camel", frozen=True, kw_only=True):
+    """A resource that another config has on this node; the kubelet knows one plugin for each name."""
+
+    name: Annotated[str, doc("Resource name.", min_length=3, max_length=308)]
+    config: Annotated[str, doc("The config that has it.", min_length=1, max_length=45)]
+    since: Annotated[str, doc("Since when it is withheld.", max_length=32, openapi=DATE_TIME)]
+
+
 class NodeSpec(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=True):
     """What this node shall run."""
 
@@ -51,7 +59,10 @@ class NodeSpec(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=
         | None
     ) = None
     cdi: Annotated[bool, doc("Whether the node's container runtime takes CDI devices.")] = False
-    revision: Annotated[str, doc("Names this content of `resources`.", min_length=1, max_length=63)]
+    mode: Annotated[
+        str, doc("Whether resources are registered with the kubelet.", openapi=enum(SERVE, PREVIEW), max_length=7)
+    ] = SERVE
+    revision: Annotated[str, doc("Names this content of `mode` and `resources`.", min_length=1, max_length=63)]
     resources: Annotated[
         tuple[Annotated[Resource, doc("A resource.", rules=rules.RESOURCE)], ...],
         doc("What the agent offers.", min_length=1, max_length=16, openapi=list_map("name")),
@@ -62,6 +73,14 @@ class NodeSpec(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=
             "Devices that are not handed out, whatever their health; containers that have one keep it.",
             max_length=MAX_CORDONED,
             openapi=list_map("resource", "device"),
+        ),
+    ] = ()
+    withheld_resources: Annotated[
+        tuple[WithheldResource, ...],
+        doc(
+            "Of `resources`: those that the agent must not register, or has to let go of.",
+            max_length=32,
+            openapi=list_map("name"),
         ),
     ] = ()
 

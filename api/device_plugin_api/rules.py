@@ -87,11 +87,23 @@ SIMULATED_FAILURE = (
     ),
 )
 
+_SOURCES = (
+    "paths",
+    "usb",
+    "pci",
+    "network",
+    "fpga",
+    "nvidia",
+    "groups",
+    "custom",
+    "simulated",
+)
+"""The members of `Source`."""
+
 ONE_SOURCE = (
     rule(
-        "[has(self.paths), has(self.usb), has(self.pci), has(self.network), has(self.simulated)]"
-        ".filter(given, given).size() == 1",
-        "exactly one source must be given: paths, usb, pci, network or simulated",
+        f"[{', '.join(f'has(self.{name})' for name in _SOURCES)}].filter(given, given).size() == 1",
+        f"exactly one source must be given: {', '.join(_SOURCES)}",
     ),
 )
 
@@ -110,11 +122,62 @@ _FORWARD = (
 PF_FUNCTIONS = (*_form(hardware.PF_FUNCTIONS), *_FORWARD)
 ROOT_FUNCTIONS = (*_form(hardware.ROOT_FUNCTIONS), *_FORWARD)
 LINK_TYPE = _form(hardware.LINK_TYPE)
+GPU_UUID = _form(hardware.GPU_UUID)
+MIG_PROFILE = _form(hardware.MIG_PROFILE)
+
+MIG = (
+    rule(
+        # Tried on the default {} too, before the default mode is in it.
+        "!has(self.mode) ? !has(self.profiles) : has(self.profiles) ? self.mode != 'None' : self.mode != 'Mixed'",
+        "profiles must be given with mode: Mixed, may be with mode: Single, and must not be with mode: None",
+    ),
+)
+
+NVIDIA_SOURCE = (
+    rule(
+        "!has(self.minMemoryMiB) || !has(self.maxMemoryMiB) || self.minMemoryMiB <= self.maxMemoryMiB",
+        "minMemoryMiB must not exceed maxMemoryMiB",
+    ),
+    rule(
+        "!has(self.ignoredXids) || !has(self.criticalXids)",
+        "ignoredXids and criticalXids must not both be given: with criticalXids all others are ignored",
+    ),
+)
+
+FPGA_ID = (
+    *_form(hardware.FPGA_ID),
+    rule(f"!self.matches('{hardware.NO_FPGA_ID.pattern}')", hardware.NO_FPGA_ID.message),
+)
+FPGA_SOURCE = (
+    rule(
+        "self.mode == 'AcceleratorFunction' || (!has(self.afuIDs) && !has(self.ports))",
+        "afuIDs and ports belong to mode: AcceleratorFunction; a region is reprogrammed, with all of its ports",
+    ),
+)
 
 PCI_SOURCE = (
     rule(
         "has(self.vendors) || has(self.devices) || has(self.classes) || has(self.drivers) || has(self.addresses)",
         "at least one of vendors, devices, classes, drivers and addresses must be given",
+    ),
+)
+
+MEMBER_NAME = _form(hardware.MEMBER_NAME)
+GROUP_MEMBER = (
+    rule(
+        "[has(self.paths), has(self.usb), has(self.pci)].filter(given, given).size() == 1",
+        "exactly one source must be given: paths, usb or pci",
+    ),
+)
+GROUP_MEMBERS = (
+    rule("!self.all(member, has(member.optional) && member.optional)", "at least one member must not be optional"),
+)
+
+SOURCE_NAME = _form(hardware.SOURCE_NAME)
+PARAMETERS = (
+    rule(
+        "self.all(key, key.matches('^[A-Za-z][A-Za-z0-9_.-]{0,62}$'))",
+        "each name must be at most 63 letters, digits, '_', '.' or '-', a letter first",
     ),
 )
 
@@ -371,6 +434,10 @@ MAX_UNAVAILABLE = (
 
 PRIORITY_CLASS = (
     rule(f"self.matches('^{_DNS_SUBDOMAIN}$')", "must be the name of a PriorityClass, a lower-case DNS name"),
+)
+
+RUNTIME_CLASS = (
+    rule(f"self.matches('^{_DNS_SUBDOMAIN}$')", "must be the name of a RuntimeClass, a lower-case DNS name"),
 )
 
 NODE_OBJECT = (

@@ -1,6 +1,5 @@
 """What the kubelet's probes and Prometheus ask over HTTP."""
 
-import socket
 from collections.abc import Callable
 
 from aiohttp import web
@@ -30,13 +29,7 @@ async def serve(
     application.add_routes([web.get("/metrics", scrape)])
     runner = web.AppRunner(application, access_log=None)
     await runner.setup()
-    listener = _listener(port)
-    await web.SockSite(runner, listener).start()
-    return runner, listener.getsockname()[1]
-
-
-def _listener(port: int) -> socket.socket:
-    """One socket for IPv4 and IPv6: two would take two ports where any will do."""
-    if socket.has_dualstack_ipv6():
-        return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
-    return socket.create_server(("", port))
+    site = web.TCPSite(runner, port=port)
+    await site.start()
+    # Any port is another one for IPv4 (address and port) than for IPv6 (two more members): the former is told.
+    return runner, min(runner.addresses, key=len)[1]

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from copy import copy
 from dataclasses import replace
@@ -17,7 +17,8 @@ from device_plugin_agent.node_api import NodeApi, Seen
 from device_plugin_agent.settings import Settings
 from device_plugin_api.names import node_device_plugin_name
 from device_plugin_api.node import CordonedDevice, NodeSpec, NodeStatus, ResourceStatus
-from device_plugin_api.resource import PathsSource, Resource, Source
+from device_plugin_api.resource import Resource
+from device_plugin_api.sources import PathsSource, Source
 from kubelet_double.double import KubeletDouble
 
 CAMERA = "example.com/camera"
@@ -52,7 +53,7 @@ class ScriptedApi(NodeApi):
         """Wake the watch."""
         self._changed.set()
 
-    async def watch(self, server_timeout: int) -> AsyncIterator[Seen]:
+    async def watch(self, server_timeout: int) -> AsyncGenerator[Seen]:
         """Every version from the current one on."""
         while True:
             if self.down:
@@ -125,6 +126,8 @@ class Bench:
             state_dir=self.state,
             net_dir=root / "net",
             cdi_dir=root / "cdi",
+            static_cdi_dir=root / "etc/cdi",
+            driver_dir=root / "proc/driver",
             devinfo_dir=root / "devinfo/dp",
             heartbeat_dir=root / "run",
             http_port=0,

@@ -30,6 +30,7 @@ class FaultyApiServer:
         }
         self.faults: dict[str, deque[Fault]] = {"watch": deque(), "patch": deque()}
         self.requests: list[str] = []
+        self.identities: list[str] = []
         self.url = ""
         self.there = True
         self._events: set[asyncio.Queue[bytes]] = set()
@@ -70,8 +71,12 @@ class FaultyApiServer:
     def _event(self, kind: str) -> bytes:
         return json.dumps({"type": kind, "object": self.object}).encode() + b"\n"
 
+    def _note(self, kind: str, request: web.Request) -> None:
+        self.requests.append(kind)
+        self.identities.append(request.headers.get("Authorization", ""))
+
     async def _watch(self, request: web.Request) -> web.StreamResponse:
-        self.requests.append("watch")
+        self._note("watch", request)
         refused = await self._fault("watch", request)
         if refused is not None:
             return refused
@@ -89,7 +94,7 @@ class FaultyApiServer:
         return response
 
     async def _patch(self, request: web.Request) -> web.StreamResponse:
-        self.requests.append("patch")
+        self._note("patch", request)
         refused = await self._fault("patch", request)
         if refused is not None:
             return refused

@@ -1,17 +1,18 @@
 """Whatever the API server answers, the agent serves on, and reports again once that can be done."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import msgspec
 import pytest
-from lightkube import AsyncClient, KubeConfig
-from lightkube.config.models import Cluster, User
 
 from contract.agent_bench import Bench, resource, spec
 from contract.faulty_api_server import Fault, FaultyApiServer
-from device_plugin_agent.node_api import FIELD_MANAGER, NodeApi
+from device_plugin_agent.api_server import ApiServer
+from device_plugin_agent.node_api import NodeApi
+from device_plugin_agent.report import LATE
 
 NAME = "cameras.node"
 
@@ -31,13 +32,11 @@ FAULTS: dict[str, Fault] = {
 
 
 @asynccontextmanager
-async def through(server: FaultyApiServer) -> AsyncIterator[NodeApi]:
-    config = KubeConfig.from_one(cluster=Cluster(server=server.url), user=User(token="any"))
-    client = AsyncClient(config=config, field_manager=FIELD_MANAGER)
-    try:
-        yield NodeApi(client, NAME)
-    finally:
-        await client.close()
+async def through(server: FaultyApiServer, bench: Bench) -> AsyncIterator[NodeApi]:
+    token = bench.state / "token"
+    token.write_text("one")
+    async with ApiServer(server.url, token=token, agent="test") as api:
+        yield NodeApi(api, NAME)
 
 
 @pytest.fixture
@@ -54,7 +53,7 @@ async def test_an_agent_that_is_answered_wrongly_asks_again(
     bench.plug("video0")
     server.faults["watch"].append(fault)
     server.faults["patch"].append(fault)
-    async with through(server) as api, bench.agent(api):
+    async with through(server, bench) as api, bench.agent(api):
         await bench.offers(1, 1)
         # 404 on a report says that the object is gone: it is reported anew when it is seen again.
         await bench.until(lambda: server.requests.count("patch") >= 1)
@@ -85,7 +84,7 @@ async def test_rubbish_in_the_middle_of_a_watch_costs_nothing(
     bench: Bench, server: FaultyApiServer, line: bytes
 ) -> None:
     bench.plug("video0", "other0")
-    async with through(server) as api, bench.agent(api):
+    async with through(server, bench) as api, bench.agent(api):
         await bench.offers(1, 1)
         await bench.until(lambda: server.requests.count("watch") == 1)
         server.say(line)
@@ -98,7 +97,7 @@ async def test_rubbish_in_the_middle_of_a_watch_costs_nothing(
 
 async def test_an_object_that_is_deleted_and_made_anew_is_followed(bench: Bench, server: FaultyApiServer) -> None:
     bench.plug("video0")
-    async with through(server) as api, bench.agent(api):
+    async with through(server, bench) as api, bench.agent(api):
         await bench.until(lambda: server.object["status"].get("counts", {}).get("healthy") == 1)
         server.there = False
         server.change(lambda _: None, "DELETED")
@@ -112,7 +111,7 @@ async def test_an_object_that_is_deleted_and_made_anew_is_followed(bench: Bench,
 
 async def test_an_api_server_that_goes_silent_is_left_to_itself(bench: Bench, server: FaultyApiServer) -> None:
     bench.plug("video0")
-    async with through(server) as api, bench.agent(api):
+    async with through(server, bench) as api, bench.agent(api):
         await bench.until(lambda: server.object["status"].get("counts", {}).get("healthy") == 1)
         server.faults["watch"].extend([None] * 5)
         server.faults["patch"].extend([None] * 2)
@@ -120,3 +119,46 @@ async def test_an_api_server_that_goes_silent_is_left_to_itself(bench: Bench, se
         bench.plug("video1")
         await bench.offers(2, 2)
         await asyncio.wait_for(bench.until(lambda: server.object["status"]["counts"]["healthy"] == 2), 30)
+
+
+async def test_an_agent_that_cannot_report_a_change_is_not_ready_until_it_can(
+    bench: Bench, server: FaultyApiServer
+) -> None:
+    bench.plug("video0")
+    async with through(server, bench) as api, bench.agent(api) as agent:
+        await bench.until(lambda: server.object["status"].get("counts", {}).get("healthy") == 1)
+        ready = agent.http.answers["/readyz"]
+        await bench.until(lambda: ready().ok)
+        bench.clock.pass_(100)
+        assert ready().ok  # nothing to report is no trouble
+        server.faults["patch"].extend([403] * 100)
+        failed = server.requests.count("patch")
+        bench.plug("video1")
+        await bench.until(lambda: server.requests.count("patch") > failed)
+        assert ready().ok
+        bench.clock.pass_(LATE)
+        await bench.until(lambda: not ready().ok)
+        assert "could not be reported for" in ready().text
+        await bench.until(lambda: "403: scripted 403" in ready().text)
+        await bench.offers(2, 2)
+        server.faults["patch"].clear()
+        await bench.until(lambda: ready().ok)
+        assert server.object["status"]["counts"]["healthy"] == 2
+
+
+async def test_a_token_that_the_kubelet_replaced_is_used_from_the_next_request_on_and_never_logged(
+    bench: Bench, server: FaultyApiServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "device_plugin_agent")
+    server.faults["watch"].append(401)
+    bench.plug("video0")
+    async with through(server, bench) as api, bench.agent(api):
+        await bench.until(lambda: server.object["status"].get("counts", {}).get("healthy") == 1)
+        assert set(server.identities) == {"Bearer one"}
+        (bench.state / "token").write_text("two\n")
+        bench.plug("video1")
+        await bench.until(lambda: server.object["status"]["counts"]["healthy"] == 2)
+        assert server.identities[-1] == "Bearer two"
+    logged = str([vars(record) for record in caplog.records])
+    assert "401" in logged
+    assert "Bearer" not in logged

@@ -145,7 +145,7 @@ async def test_the_saved_configuration_is_served_while_the_api_server_is_away_an
     bench.plug("video1")
     async with bench.agent() as agent:
         await bench.offers(2, 2)
-        assert agent.http.answers["/readyz"]().ok
+        await bench.until(lambda: agent.http.answers["/readyz"]().ok)
         bench.api.down = False
         await bench.until(lambda: bench.api.reported().counts.total == 2)
 

@@ -10,7 +10,8 @@ import pytest
 from contract.agent_bench import CAMERA, Bench, spec
 from device_plugin_agent.inventory import ALLOCATION_GRACE
 from device_plugin_agent.uevents import Uevent, Uevents
-from device_plugin_api.resource import Health, NetworkSource, Resource, Sharing, Source
+from device_plugin_api.resource import Health, Resource, Sharing
+from device_plugin_api.sources import NetworkSource, Source
 from kubelet_double.pods import Pod
 from recorded import sriov
 from recorded.sriov import NAMES, PORTS, addresses

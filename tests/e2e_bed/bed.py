@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+import grpc
+
 from apiserver_fixture.client import ApiError, Client
 from e2e_bed.cluster import AGENTS, GROUP, VM_TOLERATION, WORKERS, Json, on_node, quantity
 from e2e_bed.kubelet_view import KubeletView
@@ -20,7 +22,7 @@ def until(look: Callable[[], T], what: str, limit: float = 60.0, every: float = 
     while time.monotonic() < deadline:
         try:
             answer = look()
-        except (ApiError, OSError, KeyError, IndexError) as error:
+        except (ApiError, grpc.RpcError, OSError, KeyError, IndexError) as error:
             last = error
         else:
             if answer:
@@ -148,6 +150,11 @@ class Bed:
     def agent(self, node: str = WORKERS[0]) -> Json:
         """The agent pod of a node; fails when there is none."""
         return next(pod for pod in self.agents() if pod["spec"].get("nodeName") == node)
+
+    def agent_log(self, node: str = WORKERS[0]) -> list[str]:
+        """What the agent of a node wrote since its container was started, line by line."""
+        path = f"/api/v1/namespaces/{AGENTS}/pods/{self.agent(node)['metadata']['name']}/log"
+        return str(self.client.request("GET", path).get("text", "")).splitlines()
 
     def agent_pid(self, node: str = WORKERS[0]) -> str:
         """PID, in the node, of the agent's process; empty while there is none. Needs no API server."""

@@ -8,7 +8,9 @@ import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from device_plugin_agent.record import DEVICES, record
 from e2e_bed.cluster import on_node
 
 _MACHINES = Path(__file__).parents[1] / "recorded/machines"
@@ -19,7 +21,25 @@ _TREE = "/var/lib/deviceplugins.dev/recorded"
 @contextmanager
 def machine(node: str, name: str) -> Iterator[None]:
     """The node looks like that machine to agents of tests/e2e_hardware/Dockerfile."""
-    archive = lzma.decompress((_MACHINES / f"{name}.tar.xz").read_bytes())
+    with _looks_like(node, lzma.decompress((_MACHINES / f"{name}.tar.xz").read_bytes())):
+        yield
+
+
+@contextmanager
+def made(node: str, sys_root: Path, dev_root: Path) -> Iterator[None]:
+    """The same for a machine that was made in these directories."""
+    with TemporaryDirectory() as directory:
+        record(sys_root, dev_root, Path(directory), with_serials=True)
+        archive = io.BytesIO()
+        with tarfile.open(fileobj=archive, mode="w") as files:
+            for name in ("sys", DEVICES):
+                files.add(Path(directory, name), name)
+    with _looks_like(node, archive.getvalue()):
+        yield
+
+
+@contextmanager
+def _looks_like(node: str, archive: bytes) -> Iterator[None]:
     _into(node, archive)
     made = _make_devices(node, archive)
     try:
@@ -52,7 +72,7 @@ def _into(node: str, archive: bytes) -> None:
 def _make_devices(node: str, archive: bytes) -> list[str]:
     """Those that the node has not; their numbers are the recorded machine's, so nobody should open them."""
     with tarfile.open(fileobj=io.BytesIO(archive)) as files:
-        listed = files.extractfile(next(each for each in files if Path(each.name).name == "dev.list"))
+        listed = files.extractfile(next(each for each in files if Path(each.name).name == DEVICES))
         assert listed is not None
         lines = listed.read().decode().splitlines()
     script = ["set -e"]

@@ -1,17 +1,21 @@
 """What agents refuse although an API server let it through."""
 
 import pytest
+from msgspec.structs import replace
 
 from device_plugin_api.checks import problems
-from device_plugin_api.resource import (
-    Allocation,
-    Cdi,
-    EnvVar,
-    Mount,
+from device_plugin_api.nvidia import Mig, NvidiaSource
+from device_plugin_api.resource import Allocation, Cdi, EnvVar, Mount, Resource
+from device_plugin_api.rules import ONE_SOURCE
+from device_plugin_api.sources import (
+    SOURCES,
+    CustomSource,
+    FpgaSource,
+    GroupMember,
+    GroupsSource,
     NetworkSource,
     PathsSource,
     PciSource,
-    Resource,
     SimulatedSource,
     Source,
     UsbSource,
@@ -76,7 +80,12 @@ def test_paths_outside_dev_are_refused(glob: str) -> None:
 
 @pytest.mark.parametrize("source", [Source(), Source(paths=PATHS.paths, simulated=SimulatedSource(count=1))])
 def test_exactly_one_source_must_be_given(source: Source) -> None:
-    assert of(source=source) == ["source: exactly one source must be given: paths, usb, pci, network, simulated"]
+    (problem,) = of(source=source)
+    assert problem == f"source: {ONE_SOURCE[0]['message']}"
+
+
+def test_the_api_server_knows_the_same_sources() -> None:
+    assert ONE_SOURCE[0]["message"].endswith(f": {', '.join(SOURCES)}")
 
 
 @pytest.mark.parametrize(
@@ -96,6 +105,12 @@ def test_exactly_one_source_must_be_given(source: Source) -> None:
         (Source(network=NetworkSource(link_types=("x",))), "source.network.linkTypes: 'x' must be ether or infiniband"),
         (Source(network=NetworkSource(pf_names=("eth0#7-2",))), "source.network: the range 7-2 ends before it begins"),
         (Source(network=NetworkSource(pci_addresses=("3b:0.0",))), "source.network.pciAddresses: '3b:0.0' must be a"),
+        (Source(fpga=FpgaSource(mode="af")), "source.fpga.mode: must be AcceleratorFunction, Region or RegionManage"),
+        (Source(fpga=FpgaSource(afu_ids=("d842",))), "source.fpga.afuIDs: 'd842' must be 32 hexadecimal digits"),
+        (Source(fpga=FpgaSource(interface_ids=("F" * 32,))), "source.fpga.interfaceIDs: 'FFFF"),
+        (Source(fpga=FpgaSource(afu_ids=("f" * 32,))), f"source.fpga.afuIDs: '{'f' * 32}' must not be all zeros or"),
+        (Source(fpga=FpgaSource(interface_ids=("0" * 32,))), f"source.fpga.interfaceIDs: '{'0' * 32}' must not be all"),
+        (Source(fpga=FpgaSource(mode="Region", ports=(1,))), "source.fpga: afuIDs and ports belong to mode: Acceler"),
     ],
 )
 def test_hardware_that_is_named_in_no_way_a_bus_does_is_refused_with_the_field(source: Source, problem: str) -> None:
@@ -103,10 +118,98 @@ def test_hardware_that_is_named_in_no_way_a_bus_does_is_refused_with_the_field(s
     assert found.startswith(problem)
 
 
+@pytest.mark.parametrize(
+    ("source", "problem"),
+    [
+        (NvidiaSource(uuids=("GPU-1",)), "uuids: 'GPU-1' must be a UUID as nvidia-smi -L shows it"),
+        (NvidiaSource(pci_addresses=("07:00.0",)), "pciAddresses: '07:00.0' must be a full PCI address"),
+        (NvidiaSource(mig=Mig(mode="Mixed", profiles=("1g",))), "mig.profiles: '1g' must be a MIG profile"),
+        (NvidiaSource(mig=Mig(mode="Mixed")), "mig.profiles: must be given with mode: Mixed"),
+        (NvidiaSource(mig=Mig(profiles=("1g.5gb",))), "mig.profiles: must be given with mode: Mixed, and must not"),
+        (NvidiaSource(mig=Mig(mode="Some")), "mig.mode: must be None, Single or Mixed"),
+        (NvidiaSource(device_list="Volumes"), "deviceList: must be Environment, CDI or Both"),
+    ],
+)
+def test_gpus_that_are_chosen_in_no_way_there_is_are_refused_with_the_field(source: NvidiaSource, problem: str) -> None:
+    (found,) = of(source=Source(nvidia=source))
+    assert found.startswith(f"source.nvidia.{problem}")
+
+
+def test_both_lists_of_xids_are_refused() -> None:
+    (found,) = of(source=Source(nvidia=NvidiaSource(ignored_xids=(), critical_xids=(79,))))
+    assert found == "source.nvidia: ignoredXids and criticalXids must not both be given"
+
+
+def test_gpus_with_more_memory_than_themselves_are_refused() -> None:
+    (found,) = of(source=Source(nvidia=NvidiaSource(min_memory=2, max_memory=1)))
+    assert found == "source.nvidia: minMemoryMiB must not exceed maxMemoryMiB"
+
+
+def rig(*members: GroupMember, pair_by: str = "Single") -> Source:
+    return Source(groups=GroupsSource(members=members, pair_by=pair_by))
+
+
+CAMERA = GroupMember(name="camera", paths=PATHS.paths)
+LIGHT = GroupMember(name="light", usb=UsbSource(vendor_id="0403"))
+
+
+@pytest.mark.parametrize(
+    ("source", "problem"),
+    [
+        (rig(CAMERA, replace(LIGHT, name="Li")), "source.groups.members: 'Li' must be lower-case letters and digits"),
+        (rig(CAMERA, CAMERA), "source.groups.members: each name may stand only once"),
+        (
+            rig(replace(CAMERA, optional=True), replace(LIGHT, optional=True)),
+            "source.groups.members: at least one must not be optional",
+        ),
+        (rig(CAMERA, LIGHT, pair_by="Luck"), "source.groups.pairBy: must be Single or Number"),
+        (rig(CAMERA, GroupMember(name="none")), "source.groups.members[none]: exactly one source must be given"),
+        (
+            rig(CAMERA, replace(LIGHT, pci=PciSource(vendors=("1234",)))),
+            "source.groups.members[light]: exactly one source must be given",
+        ),
+        (
+            rig(CAMERA, GroupMember(name="light", paths=PathsSource(include=("/etc/shadow",)))),
+            "source.groups.members[light].paths.include: '/etc/shadow' must be",
+        ),
+        (
+            rig(CAMERA, GroupMember(name="light", usb=UsbSource(vendor_id="1"))),
+            "source.groups.members[light].usb.vendorID: '1' must be four hexadecimal digits",
+        ),
+    ],
+)
+def test_a_group_that_cannot_be_is_refused_with_its_member(source: Source, problem: str) -> None:
+    (found,) = of(source=source)
+    assert found.startswith(problem)
+
+
+@pytest.mark.parametrize(
+    ("custom", "problem"),
+    [
+        (CustomSource(name="Scales"), "source.custom.name: 'Scales' must be lower-case letters, digits and '-'"),
+        (CustomSource(name="a", parameters={"b c": ""}), "source.custom.parameters: 'b c' must be at most 63 letters"),
+    ],
+)
+def test_a_source_of_a_package_that_nobody_could_name_is_refused(custom: CustomSource, problem: str) -> None:
+    (found,) = of(source=Source(custom=custom))
+    assert found.startswith(problem)
+
+
+def test_the_attributes_of_a_group_are_its_members() -> None:
+    assert of(Allocation(env=(EnvVar(name="A", value="$(attributes.light)"),)), source=rig(CAMERA, LIGHT)) == []
+    (problem,) = of(Allocation(env=(EnvVar(name="A", value="$(attributes.sound)"),)), source=rig(CAMERA, LIGHT))
+    assert "unknown variable $(attributes.sound)" in problem
+
+
 def test_hexadecimal_numbers_may_have_their_prefix() -> None:
     assert of(source=Source(usb=UsbSource(vendor_id="0x0403", product_id="0x6001"))) == []
     assert of(source=Source(pci=PciSource(vendors=("0x8086",), classes=("0x0302", "03")))) == []
     assert of(source=Source(network=NetworkSource(vendors=("0x8086",), pf_names=("eth0#0,2-7",)))) == []
+
+
+def test_ids_of_fpgas_may_have_dashes() -> None:
+    ids = ("d8424dc4a4a3c413f89e433683f9040b", "d8424dc4-a4a3-c413-f89e-433683f9040b")
+    assert of(source=Source(fpga=FpgaSource(afu_ids=ids, interface_ids=ids, ports=(0, 63)))) == []
 
 
 def test_a_name_that_the_kubelet_would_refuse_is_refused() -> None:

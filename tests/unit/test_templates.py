@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from device_plugin_api.resource import SOURCES
+from device_plugin_api.sources import SOURCES
 from device_plugin_api.templates import ATTRIBUTES, expand, unknown, used
 
 
@@ -30,8 +30,10 @@ def test_what_is_replaced_is_gone_and_nothing_else(template: str, variables: dic
         assert expanded == template
 
 
-@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize("source", ATTRIBUTES)
 def test_the_attributes_of_every_source_are_listed(source: str) -> None:
-    code = Path("agent/device_plugin_agent/sources", f"{source}.py").read_text()
+    assert source in SOURCES
+    sources = Path("agent/device_plugin_agent/sources")
+    code = "".join(file.read_text() for file in (*sources.glob(f"{source}.py"), *sources.glob(f"{source}/*.py")))
     for attribute in ATTRIBUTES[source]:
         assert f'"{attribute}"' in code

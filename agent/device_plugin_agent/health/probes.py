@@ -12,6 +12,8 @@ from device_plugin_api.resource import Health, Probe
 
 EXISTS = Probe(type="Exists")
 LINK = Probe(type="Link")
+FPGA_PORT = Probe(type="FpgaPort")
+"""No probe that a configuration can name: FPGAs are always looked at so."""
 
 LINK_PERIOD = 1.0
 """Seconds between two looks at a link: the kernel sends no event when a carrier goes."""
@@ -26,6 +28,9 @@ def exists(candidate: Candidate | None, known_as: str, unfit: Unfit | None = Non
         return Observation(look=Look.ABSENT, reason=unfit.reason, message=f"{known_as}: {unfit.why}")
     if candidate is None:
         return Observation(look=Look.ABSENT, reason="DeviceMissing", message=f"{known_as} is gone from the node")
+    if candidate.trouble is not None:
+        look = Look.ABSENT if candidate.trouble.seen else Look.BLIND
+        return Observation(look=look, reason=candidate.trouble.reason, message=f"{known_as}: {candidate.trouble.why}")
     if candidate.failure is not None:
         return Observation(look=Look.FAILED, reason="ProbeFailed", message=f"{known_as} {candidate.failure}")
     return WORKS
@@ -49,5 +54,9 @@ def _made(probe: Probe, host: HostView, clock: Clock) -> Polled:
             return Heartbeat(probe, host, clock)
         case "Link":
             return Link(host, clock)
+        case FPGA_PORT.type:
+            from device_plugin_agent.health.fpga_port import FpgaPort
+
+            return FpgaPort(host)
         case _:
             raise ValueError(f"this agent knows no probe {probe.type}")

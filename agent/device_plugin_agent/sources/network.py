@@ -12,14 +12,14 @@ from pathlib import Path
 from msgspec import structs
 
 from device_plugin_agent.sources import netdev, pci_function, sysfs_device
-from device_plugin_agent.sources.base import DRIVER, DRIVER_CHANGED, Candidate, Discovery
+from device_plugin_agent.sources.base import DRIVER, DRIVER_CHANGED, NODE_MISSING, Candidate, Discovery
 from device_plugin_agent.sources.host import HostView
 from device_plugin_agent.sources.pci_function import VFIO, Function, Groups
 from device_plugin_agent.sources.selection import Selection, printable
 from device_plugin_agent.uevents import Uevent
 from device_plugin_api.functions import FunctionRange
 from device_plugin_api.hardware import digits
-from device_plugin_api.resource import NetworkSource
+from device_plugin_api.sources import NetworkSource
 
 _CLASS = "02"
 """Network controllers; linux/pci_ids.h."""
@@ -35,7 +35,6 @@ _VDPA_DRIVERS = {"vhost_vdpa": "vhost", "virtio_vdpa": "virtio"}
 """Drivers of the vDPA bus, and how device information calls what they make."""
 
 USED_BY_HOST = "UsedByHost"
-NODE_MISSING = "NodeMissing"
 
 
 @dataclass(frozen=True, kw_only=True)

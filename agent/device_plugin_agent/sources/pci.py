@@ -11,7 +11,7 @@ from device_plugin_agent.sources.pci_function import VFIO, Function, Groups
 from device_plugin_agent.sources.selection import Selection, printable
 from device_plugin_agent.uevents import Uevent
 from device_plugin_api.hardware import digits
-from device_plugin_api.resource import PciSource
+from device_plugin_api.sources import PciSource
 
 
 class Pci:

@@ -35,7 +35,7 @@ class Function:
     @property
     def root(self) -> str:
         """The root complex it hangs on: `pci0000:00`."""
-        return next((part for part in self.directory.parts if part.startswith("pci")), "")
+        return root_of(self.directory)
 
     def other_driver(self, drivers: Iterable[str]) -> str | None:
         """What is bound to it, worded for people; None when that is one of these."""
@@ -69,6 +69,11 @@ def functions(host: HostView, class_: str = "") -> list[Function]:
         if function.class_.startswith(class_):
             found.append(function)
     return found
+
+
+def root_of(directory: Path) -> str:
+    """The root complex that a directory in /sys/devices hangs on; empty when it hangs on none."""
+    return next((part for part in directory.parts if part.startswith("pci")), "")
 
 
 def is_address(name: str) -> bool:

@@ -6,7 +6,9 @@ from typing import Generic, TypeVar
 from device_plugin_agent.sources.base import Unfit
 from device_plugin_api.node import SelectionStep
 
-_MAX_DROPPED_SHOWN = 8
+MAX_DROPPED_SHOWN = 8
+"""Candidates of one step; what the API server takes."""
+
 _MAX_LINE = 256
 
 _Item = TypeVar("_Item")
@@ -27,18 +29,27 @@ class Selection(Generic[_Item]):
         if values:
             self.keep(f"{what} {' or '.join(values)}", lambda item: None if fits(item) else "")
 
-    def keep(self, step: str, dropped_because: Callable[[_Item], str | None], *, told_as: str = "") -> None:
+    def expand(self, step: str, parts: Callable[[_Item], Iterable[_Item]]) -> None:
+        """Go on with the parts of each."""
+        self.items = [part for item in self.items for part in parts(item)]
+        self.steps.append(SelectionStep(step=step, kept=len(self.items)))
+
+    def keep(
+        self, step: str, dropped_because: Callable[[_Item], str | None], *, told_as: str = "", leaves: bool = False
+    ) -> None:
         """Drop those for which there is a reason; an empty reason needs no words.
 
-        `told_as`: the one word for it, of a device that was offered before.
+        `told_as`: the one word for it, of a device that was offered before; `leaves`: as Unfit has it.
         """
         judged = [(item, dropped_because(item)) for item in self.items]
         if told_as:
-            self.unfit |= {self._name(item): Unfit(reason=told_as, why=why) for item, why in judged if why}
+            self.unfit |= {
+                self._name(item): Unfit(reason=told_as, why=why, leaves=leaves) for item, why in judged if why
+            }
         self.items = [item for item, why in judged if why is None]
         dropped = [printable(f"{self._name(item)}: {why}") for item, why in judged if why]
         self.steps.append(
-            SelectionStep(step=printable(step), kept=len(self.items), dropped=tuple(dropped[:_MAX_DROPPED_SHOWN]))
+            SelectionStep(step=printable(step), kept=len(self.items), dropped=tuple(dropped[:MAX_DROPPED_SHOWN]))
         )
 
 

@@ -9,7 +9,7 @@ from device_plugin_agent.sources.base import Candidate, Discovery
 from device_plugin_agent.sources.identity import id_of_simulated
 from device_plugin_agent.uevents import Uevent
 from device_plugin_api.node import SelectionStep
-from device_plugin_api.resource import SimulatedFailure, SimulatedSource
+from device_plugin_api.sources import SimulatedFailure, SimulatedSource
 
 
 class Simulated:

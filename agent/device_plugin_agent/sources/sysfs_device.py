@@ -36,11 +36,15 @@ class NoNode(Exception):
 def attribute(directory: Path, name: str) -> str:
     """A text attribute without white space at its ends, in printable characters; empty when it cannot be read."""
     try:
-        with (directory / name).open("rb") as file:
-            text = file.read(_MOST).decode(errors="replace").strip()
+        return text(directory, name)
     except OSError:
         return ""
-    return printable(text)
+
+
+def text(directory: Path, name: str) -> str:
+    """The same; raises OSError when it cannot be read."""
+    with (directory / name).open("rb") as file:
+        return printable(file.read(_MOST).decode(errors="replace").strip())
 
 
 def target(directory: Path, link: str) -> str:
@@ -118,8 +122,8 @@ def _inside(directory: Path, stranger: Callable[[Path], bool]) -> Iterator[Path]
 
 def _uevent(directory: Path) -> dict[str, str]:
     try:
-        text = (directory / "uevent").read_text(errors="replace")
+        lines = (directory / "uevent").read_text(errors="replace").splitlines()
     except OSError:
         return {}
-    pairs = (line.partition("=") for line in text.splitlines())
+    pairs = (line.partition("=") for line in lines)
     return {key: value for key, _, value in pairs}

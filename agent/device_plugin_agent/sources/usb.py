@@ -16,7 +16,7 @@ from device_plugin_agent.sources.identity import id_of_parts
 from device_plugin_agent.sources.selection import Selection
 from device_plugin_agent.uevents import Uevent
 from device_plugin_api.hardware import digits
-from device_plugin_api.resource import UsbSource
+from device_plugin_api.sources import UsbSource
 
 _DEVICE = re.compile(r"[0-9]+-[0-9]+(\.[0-9]+)*")
 """Documentation/ABI/testing/sysfs-bus-usb: bus-port.port…; `usb1` is a root hub and `1-1:1.0` an interface."""

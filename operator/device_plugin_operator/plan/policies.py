@@ -22,6 +22,8 @@ class View:
     namespace: str
     invalid: str
     refusal: str
+    conflicts: Sequence[tuple[str, str]]
+    """Node and message where an older config has a resource name."""
     rejected: Sequence[tuple[str, str]]
     """Node and message of agents that reject their configuration."""
     disagreeing: Sequence[tuple[str, str]]
@@ -29,6 +31,8 @@ class View:
     down: Sequence[tuple[str, str]]
     """Node and reason of agents that do not work."""
     never_created: bool
+    preview: bool
+    """Nothing is to be registered."""
     nodes: NodeCounts
     desired_known: bool
     rolling: bool
@@ -80,6 +84,19 @@ def invalid_spec(view: View) -> Verdict | None:
     return Verdict(
         reason="InvalidSpec",
         message=f"{view.invalid}. What ran before runs on; correct the spec",
+        degraded=True,
+        stalled=True,
+    )
+
+
+def resource_name_conflict(view: View) -> Verdict | None:
+    """An older config serves a resource of the same name somewhere."""
+    if not view.conflicts:
+        return None
+    node, message = view.conflicts[0]
+    return Verdict(
+        reason="ResourceNameConflict",
+        message=f"{node}{_others(view.conflicts)}: {message}. All else is served",
         degraded=True,
         stalled=True,
     )
@@ -173,6 +190,20 @@ def kubelet_disagrees(view: View) -> Verdict | None:
     )
 
 
+def preview(view: View) -> Verdict | None:
+    """Every node shows what it would offer."""
+    if not view.preview or not view.devices.total:
+        return None
+    return Verdict(
+        reason="Preview",
+        message=f"Pods get none of {_many(view.devices.total, 'device')} on {_many(view.nodes.desired, 'node')}: "
+        f"set spec.mode to Serve to offer them. Which ones, and what each step of the selection saw: "
+        f"kubectl get ndp -l {CONFIG_LABEL}={view.name} -o yaml",
+        ready=True,
+        degraded=None,
+    )
+
+
 def some_unhealthy(view: View) -> Verdict | None:
     """Every node serves; a device does not work."""
     troubled = view.devices.unhealthy + view.devices.unknown
@@ -219,12 +250,14 @@ def all_nodes_ready(view: View) -> Verdict:
 
 CHAIN: tuple[Policy, ...] = (
     invalid_spec,
+    resource_name_conflict,
     config_rejected,
     rollout_paused,
     agents_unavailable,
     rollout_in_progress,
     starting,
     kubelet_disagrees,
+    preview,
     some_unhealthy,
     no_matching_nodes,
     no_devices_found,

@@ -8,7 +8,17 @@ import pytest
 from device_plugin_agent import customary
 from device_plugin_agent.devinfo.document import content, file_name
 from device_plugin_agent.sources import Candidate
-from device_plugin_api.resource import NetworkSource, PciSource, SimulatedSource, Source
+from device_plugin_api.nvidia import NvidiaSource
+from device_plugin_api.sources import (
+    FpgaSource,
+    GroupMember,
+    GroupsSource,
+    NetworkSource,
+    PathsSource,
+    PciSource,
+    SimulatedSource,
+    Source,
+)
 
 ADDRESS, PORT = "0000:3b:01.0", "0000:3b:00.0"
 NETWORK = Source(network=NetworkSource())
@@ -70,9 +80,36 @@ def test_the_name_of_the_variable_is_the_whole_resource_in_capitals() -> None:
     assert made["PCIDEVICE_VENDOR_1_EXAMPLE_COM_QAT_VF_GEN4"] == ADDRESS
 
 
+def test_of_fpgas_a_program_learns_what_each_is_programmed_with_and_takes() -> None:
+    devices = [
+        Candidate(id="a", attributes={"afuID": "d842", "interfaceID": "6952"}),
+        Candidate(id="b", attributes={"afuID": "f7df"}),
+    ]
+    made = customary.variables("a.com/nlb", Source(fpga=FpgaSource()), [(device, {}) for device in devices])
+    assert made == {"FPGA_AFU_1": "d842", "FPGA_REGION_1": "6952", "FPGA_AFU_2": "f7df"}
+
+
 def test_other_devices_have_no_such_variables() -> None:
     simulated = Source(simulated=SimulatedSource(count=1))
     assert customary.variables("a.com/net", simulated, [(Candidate(id="a"), {})]) == {}
+
+
+@pytest.mark.parametrize(
+    ("how", "visible", "named"),
+    [
+        ("Environment", "GPU-1,GPU-2", ()),
+        ("CDI", "void", ("nvidia.com/gpu=GPU-1", "nvidia.com/gpu=GPU-2")),
+        ("Both", "GPU-1,GPU-2", ("nvidia.com/gpu=GPU-1", "nvidia.com/gpu=GPU-2")),
+    ],
+)
+def test_gpus_are_told_by_uuid_to_the_runtime_that_was_asked_for(
+    how: str, visible: str, named: tuple[str, ...]
+) -> None:
+    source = Source(nvidia=NvidiaSource(device_list=how))
+    gpus = [Candidate(id=f"{number}", attributes={"uuid": f"GPU-{number}"}) for number in (1, 2)]
+    made = customary.variables("nvidia.com/gpu", source, [(gpu, {}) for gpu in gpus])
+    assert made == {"NVIDIA_VISIBLE_DEVICES": visible}
+    assert customary.cdi_devices(source, gpus) == named
 
 
 def test_device_information_is_found_by_resource_and_device() -> None:
@@ -106,3 +143,30 @@ def test_device_information_of_a_vdpa_device_is_about_that() -> None:
             "pf-pci-address": PORT,
         },
     }
+
+
+RIG = Source(
+    groups=GroupsSource(
+        members=(
+            GroupMember(name="camera", paths=PathsSource(include=("/dev/video*",))),
+            GroupMember(name="light", optional=True, paths=PathsSource(include=("/dev/light*",))),
+        )
+    )
+)
+
+
+def rig(number: int, *members: str) -> customary.Given:
+    hosts = {member: f"/dev/{member}{number}" for member in members}
+    return Candidate(id=f"rig-{number}", attributes=hosts), {host: f"/dev/in{host}" for host in hosts.values()}
+
+
+def test_each_member_of_a_group_is_told_by_its_name_as_the_container_sees_it() -> None:
+    given = [rig(0, "camera", "light"), rig(1, "camera")]
+    assert customary.variables("a.com/test-rig", RIG, given) == {
+        "TEST_RIG_CAMERA_PATH": "/dev/in/dev/camera0,/dev/in/dev/camera1",
+        "TEST_RIG_LIGHT_PATH": "/dev/in/dev/light0,",
+    }
+
+
+def test_a_member_that_no_group_of_the_container_has_is_not_told() -> None:
+    assert customary.variables("a.com/rig", RIG, [rig(0, "camera")]) == {"RIG_CAMERA_PATH": "/dev/in/dev/camera0"}

@@ -7,7 +7,8 @@ import pytest
 
 from device_plugin_agent.desired import LastGood
 from device_plugin_api.node import NodeSpec
-from device_plugin_api.resource import Resource, SimulatedSource, Source
+from device_plugin_api.resource import Resource
+from device_plugin_api.sources import SimulatedSource, Source
 
 SPEC = NodeSpec(
     config_name="c",

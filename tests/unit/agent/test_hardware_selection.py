@@ -15,7 +15,7 @@ from device_plugin_agent.sources import HostView
 from device_plugin_agent.sources.identity import MAX_ID
 from device_plugin_agent.sources.pci import Pci
 from device_plugin_agent.sources.usb import Usb
-from device_plugin_api.resource import PciSource, UsbSource
+from device_plugin_api.sources import PciSource, UsbSource
 
 CONTROLLER = "devices/pci0000:00/0000:00:05.0"
 

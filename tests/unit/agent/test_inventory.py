@@ -8,7 +8,7 @@ from device_plugin_agent.health.tracker import WORKS, Look, Observation
 from device_plugin_agent.inventory import ALLOCATION_GRACE, MISSING_RETENTION, Inventory
 from device_plugin_agent.sources import Candidate, Discovery, Unfit
 from device_plugin_api.config import SlotCounts
-from device_plugin_api.node import Device, DeviceState, Holder
+from device_plugin_api.node import Device, DeviceState, Holder, SelectionStep
 from device_plugin_api.resource import Health, Probe
 
 POD = Holder(namespace="default", pod="p", container="c")
@@ -48,6 +48,15 @@ def test_an_equal_look_changes_nothing() -> None:
     assert bench.inventory.version == version
 
 
+def test_what_the_selection_left_out_is_news_although_no_device_changed() -> None:
+    bench = Bench()
+    bench.take(Discovery(candidates=(), steps=(SelectionStep(step="device nodes", kept=0),)))
+    version = bench.inventory.version
+    left_out = (SelectionStep(step="device nodes", kept=0, dropped=("/dev/a: it is a directory",)),)
+    bench.take(Discovery(candidates=(), steps=left_out))
+    assert bench.inventory.version > version
+
+
 def test_a_vanished_device_stays_listed_as_missing() -> None:
     bench = Bench()
     bench.see("a", "b")
@@ -67,6 +76,30 @@ def test_a_device_that_is_there_but_unfit_is_told_by_why() -> None:
     bench.take(Discovery(candidates=(), steps=(), unfit=unfit))
     assert bench.states == {"a": "DriverChanged"}
     assert bench.inventory.entries["a"].track.message == "/dev/a: its driver is y"
+
+
+def test_a_device_that_is_another_resources_now_leaves_when_it_is_free() -> None:
+    bench = Bench()
+    bench.see("a", "b")
+    bench.use("a")
+    elsewhere = Unfit(reason="OtherAFU", why="its AFU is y", leaves=True)
+    bench.take(Discovery(candidates=(), steps=(), unfit={"a": elsewhere, "b": elsewhere}))
+    assert bench.states == {"a": "OtherAFU"}
+    assert not bench.inventory.entries["a"].healthy
+    bench.take(Discovery(candidates=(), steps=(), unfit={"a": elsewhere}))
+    assert bench.states == {"a": "OtherAFU"}
+    bench.use()
+    assert bench.states == {}
+
+
+def test_a_device_in_use_that_is_this_resources_again_stays() -> None:
+    bench = Bench()
+    bench.see("a")
+    bench.use("a")
+    bench.take(Discovery(candidates=(), steps=(), unfit={"a": Unfit(reason="OtherAFU", why="y", leaves=True)}))
+    bench.see("a")
+    assert bench.states == {"a": "Works"}
+    assert bench.inventory.entries["a"].healthy
 
 
 def test_a_device_that_gets_another_driver_is_the_same_device_when_nobody_has_it() -> None:
@@ -130,6 +163,34 @@ def test_a_used_device_that_nobody_found_is_listed_as_missing() -> None:
     bench.use("a", "ghost")
     assert bench.states == {"a": "Works", "ghost": "DeviceMissing"}
     assert bench.inventory.counts().allocated == 2
+
+
+def test_what_was_ours_before_this_process_began_is_missing_until_it_is_found_or_no_longer_wanted() -> None:
+    bench = Bench()
+    bench.see("a")
+    bench.inventory.miss(["a", "b", "c"], now=1e9, monotonic=bench.time)
+    assert bench.states == {"a": "Works", "b": "DeviceMissing", "c": "DeviceMissing"}
+    bench.see("a", "b", after=1)
+    assert bench.states == {"a": "Works", "b": "Works", "c": "DeviceMissing"}
+    bench.inventory.reselect()
+    bench.see("a", "b", after=1)
+    assert bench.states == {"a": "Works", "b": "Works"}
+
+
+def test_what_is_missed_or_used_by_its_id_alone_is_known_better_by_the_last_report() -> None:
+    bench = Bench()
+    bench.inventory.miss(["a"], now=1e9, monotonic=bench.time)
+    bench.use("b")
+    stamp = "2026-11-23T10:00:00Z"
+    reported = [
+        Device(id=name, path=f"/dev/{name}", state=DeviceState.HEALTHY, reason="Works", last_transition_time=stamp)
+        for name in ("a", "b")
+    ]
+    bench.inventory.adopt(reported, {"a": 5.0, "b": 6.0}, monotonic=bench.time)
+    bench.see(after=1)
+    told = {name: entry.track.message for name, entry in bench.inventory.entries.items()}
+    assert told == {name: f"/dev/{name} is gone from the node" for name in ("a", "b")}
+    assert bench.inventory.entries["b"].holders == (POD,)
 
 
 def test_a_device_that_is_no_longer_selected_goes_when_it_is_free() -> None:

@@ -10,7 +10,7 @@ import pytest
 from device_plugin_agent.sources import Candidate, Discovery, HostView, Unfit
 from device_plugin_agent.sources.network import Network
 from device_plugin_agent.uevents import Uevent
-from device_plugin_api.resource import NetworkSource
+from device_plugin_api.sources import NetworkSource
 from recorded import sriov, unpacked
 from recorded.sriov import KERNEL, NAMES, NONE, PORTS, RDMA, UIO, VDPA, VFIO, Machine, addresses
 

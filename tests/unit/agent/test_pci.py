@@ -9,7 +9,7 @@ import pytest
 from device_plugin_agent.sources import Candidate, Discovery, HostView
 from device_plugin_agent.sources.pci import Pci
 from device_plugin_agent.uevents import Uevent
-from device_plugin_api.resource import PciSource
+from device_plugin_api.sources import PciSource
 from recorded import unpacked
 
 VF = "devices/pci0000:00/0000:00:03.0/0000:01:10.6"

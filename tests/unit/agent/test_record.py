@@ -7,7 +7,7 @@ from device_plugin_agent.record import record, replay
 from device_plugin_agent.sources import HostView
 from device_plugin_agent.sources.pci import Pci
 from device_plugin_agent.sources.usb import Usb
-from device_plugin_api.resource import PciSource, UsbSource
+from device_plugin_api.sources import PciSource, UsbSource
 from recorded import unpacked
 
 

@@ -6,8 +6,9 @@ from device_plugin_agent.inventory import Inventory
 from device_plugin_agent.plugin import device_list
 from device_plugin_agent.serving import Rejected, prepare, without_surplus
 from device_plugin_agent.sources import Candidate, Discovery, HostView
-from device_plugin_api.resource import Health, Resource, Sharing, SimulatedSource, Source
+from device_plugin_api.resource import Health, Resource, Sharing
 from device_plugin_api.rules import MAX_SLOTS
+from device_plugin_api.sources import SimulatedSource, Source
 from manual_clock import ManualClock
 
 KUBELETS_LIMIT = 4 * 1024 * 1024

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from device_plugin_agent.sources.simulated import Simulated, fails, next_turn
-from device_plugin_api.resource import SimulatedFailure, SimulatedSource
+from device_plugin_api.sources import SimulatedFailure, SimulatedSource
 from manual_clock import ManualClock
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from device_plugin_agent.sources import Candidate, Discovery, HostView
 from device_plugin_agent.sources.usb import Usb
 from device_plugin_agent.uevents import Uevent
-from device_plugin_api.resource import UsbSource
+from device_plugin_api.sources import UsbSource
 from recorded import unpacked
 
 FTDI = UsbSource(vendor_id="0403", product_id="6001")

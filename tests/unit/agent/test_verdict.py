@@ -180,6 +180,20 @@ def test_from_whatever_it_went_through_a_steadily_good_device_is_healthy_within_
     assert device.look(WORKS).state is DeviceState.HEALTHY
 
 
+@given(LOOKS, THRESHOLDS, st.sampled_from([GONE, DOWN, BLIND]))
+def test_from_whatever_it_went_through_a_fault_that_stays_is_told_by_its_own_reason_within_a_bounded_time(
+    looks: list[tuple[Observation, float]], health: Health, fault: Observation
+) -> None:
+    device = Device(health)
+    for seen, after in looks:
+        device.look(seen, after)
+    begun = device.time
+    told = device.look(fault)
+    while (told.state, told.reason, told.message) != (DeviceState.UNHEALTHY, fault.reason, fault.message):
+        assert device.time - begun <= health.failure_threshold * RECOVERY_PERIOD + FLAP_FAULT
+        told = device.look(fault)
+
+
 @given(LOOKS, THRESHOLDS)
 def test_flapping_never_makes_a_device_look_better_than_it_is(
     looks: list[tuple[Observation, float]], health: Health

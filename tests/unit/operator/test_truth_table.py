@@ -1,24 +1,45 @@
 """The truth table of the conditions, row by row."""
 
-from dataclasses import replace
+import dataclasses
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from device_plugin_api.conditions import Condition, find
 from device_plugin_api.config import ConfigStatus
+from device_plugin_api.node import WithheldResource
 from device_plugin_operator.clock import timestamp
-from device_plugin_operator.facts import Snapshot, Trial, Verdict
-from device_plugin_operator.plan import policies, status
+from device_plugin_operator.facts import Rivals, Snapshot, Trial, Verdict
+from device_plugin_operator.plan import policies, revision, status
 from operator_fixture import NOW, RESOURCE, config, counts, daemons, node, pod, snapshot, spec, trouble
 
 REJECTION = Verdict(False, "example.com/camera: no such source; the last accepted configuration goes on", timestamp(0))
 DISAGREEMENT = Verdict(False, "example.com/camera: the kubelet has 1 of 2, misses video3", timestamp(0))
 BROKEN = {"devices": counts(1, 1), "troubles": (trouble("video3"),)}
 LONG_AGO = NOW - 31
+OLDER = node("a", config="others", config_created="2020")
+PREVIEWED = spec(mode="Preview")
+SEEN = {key: revision.of(PREVIEWED.resources, PREVIEWED.mode) for key in ("revision", "observed_revision")}
 
 ROWS: list[tuple[str, Snapshot, str, str]] = [
     ("a spec that cannot be used", snapshot(config=config(invalid="no")), "InvalidSpec", "FFTT"),
+    (
+        "an older config has the name",
+        snapshot(node("a"), node("b"), rivals={"a": Rivals(objects=(OLDER,))}),
+        "ResourceNameConflict",
+        "FFTT",
+    ),
+    (
+        "a younger config still has the name",
+        snapshot(
+            node("a", withheld=(WithheldResource(name=RESOURCE, config="others", since=timestamp(NOW)),)),
+            node("b"),
+            rivals={"a": Rivals(objects=(replace(OLDER, config_created="2030"),))},
+        ),
+        "Starting",
+        "FTF-",
+    ),
     ("an agent rejects it", snapshot(node("a", accepted=REJECTION), node("b")), "ConfigRejected", "FFTT"),
     (
         "the rollout is paused",
@@ -91,6 +112,24 @@ ROWS: list[tuple[str, Snapshot, str, str]] = [
         "KubeletDisagrees",
         "FFT-",
     ),
+    (
+        "devices are only looked at",
+        snapshot(node("a", **SEEN), node("b", **SEEN), config=config(PREVIEWED)),
+        "Preview",
+        "TFF-",
+    ),
+    (
+        "devices are only looked at and one is broken",
+        snapshot(node("a", **SEEN, **BROKEN), config=config(PREVIEWED)),
+        "Preview",
+        "TFT-",
+    ),
+    (
+        "devices are only looked for",
+        snapshot(node("a", **SEEN, devices=counts()), config=config(PREVIEWED)),
+        "NoDevicesFound",
+        "TFF-",
+    ),
     ("a device is broken", snapshot(node("a", **BROKEN), node("b")), "SomeUnhealthy", "TFT-"),
     ("a device's state is unknown", snapshot(node("a", devices=counts(1, 0, 1))), "SomeUnhealthy", "TFT-"),
     ("nodes are selected and have nothing", snapshot(node("a", devices=counts())), "NoDevicesFound", "TFF-"),
@@ -135,7 +174,7 @@ def test_the_worst_of_several_is_told() -> None:
 
 
 def test_a_refused_daemonset_is_told_in_the_api_servers_words() -> None:
-    refused = replace(daemons(None), live=None, expected=None, refusal="exceeded quota: pods")
+    refused = dataclasses.replace(daemons(None), live=None, expected=None, refusal="exceeded quota: pods")
     ready = find(status.status(snapshot(daemons=refused), "agents").conditions, "Ready")
     assert ready is not None
     assert ready.reason == "AgentsUnavailable"

@@ -1,0 +1,127 @@
+"""How a pod reaches the Kubernetes API server: address, authority and token as the kubelet gives them to it.
+
+https://kubernetes.io/docs/tasks/run-application/access-api-from-pod/#directly-accessing-the-rest-api
+"""
+
+import ssl
+from collections.abc import AsyncGenerator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx2
+import msgspec
+
+SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+
+_DEADLINE = 10.0
+"""Seconds for a connection, and for an answer that is no watch."""
+
+
+class ApiError(Exception):
+    """The API server said no, in its own words."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+
+
+class NotInCluster(Exception):
+    """This process is in no pod that may talk to an API server."""
+
+
+class _Status(msgspec.Struct):
+    code: int = 0
+    message: str = ""
+
+
+class _Event(msgspec.Struct):
+    type: str
+    object: msgspec.Raw
+
+
+class ApiServer:
+    """GET, PATCH and watch with the pod's own identity.
+
+    Every method may raise ApiError, httpx2.HTTPError, OSError, and ValueError for an answer that cannot be read.
+    """
+
+    def __init__(self, url: str, *, token: Path, agent: str, authority: Path | None = None) -> None:
+        self._token = token
+        self._http = httpx2.AsyncClient(
+            base_url=url,
+            headers={"User-Agent": agent, "Accept": "application/json"},
+            timeout=_DEADLINE,
+            verify=ssl.create_default_context(cafile=authority),
+            trust_env=False,
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._http.aclose()
+
+    async def get(self, path: str) -> bytes:
+        """An object, as JSON."""
+        response = await self._http.get(path, headers=self._identity())
+        return await _accepted(response)
+
+    async def merge_patch(self, path: str, patch: Any, *, field_manager: str) -> None:
+        """Merge `patch` into an object."""
+        response = await self._http.patch(
+            path,
+            content=msgspec.json.encode(patch),
+            params={"fieldManager": field_manager},
+            headers=self._identity() | {"Content-Type": "application/merge-patch+json"},
+        )
+        await _accepted(response)
+
+    async def watch(self, path: str, *, field_selector: str, seconds: int) -> AsyncGenerator[tuple[str, bytes]]:
+        """Type and object, as JSON, of each event: first what is there, then what changes, for about `seconds`."""
+        # Without a resourceVersion: nothing to resume, so nothing that can be too old (410).
+        params = {"watch": "true", "fieldSelector": field_selector, "timeoutSeconds": str(seconds)}
+        timeout = httpx2.Timeout(_DEADLINE, read=None)
+        async with self._http.stream("GET", path, params=params, headers=self._identity(), timeout=timeout) as response:
+            if not response.is_success:
+                await _accepted(response)
+            async for line in response.aiter_lines():
+                event = msgspec.json.decode(line, type=_Event)
+                if event.type == "ERROR":
+                    raise _refusal(bytes(event.object), response.status_code)
+                yield event.type, bytes(event.object)
+
+    def _identity(self) -> dict[str, str]:
+        """Read anew each time: the kubelet rotates the token."""
+        return {"Authorization": f"Bearer {self._token.read_text().strip()}"}
+
+
+def in_cluster(environ: Mapping[str, str], agent: str, directory: Path = SERVICE_ACCOUNT) -> ApiServer:
+    """The API server of the cluster that this pod runs in; raises NotInCluster."""
+    host, port = environ.get("KUBERNETES_SERVICE_HOST"), environ.get("KUBERNETES_SERVICE_PORT")
+    token, authority = directory / "token", directory / "ca.crt"
+    if not host or not port or not token.exists():
+        raise NotInCluster(
+            f"no API server: this needs KUBERNETES_SERVICE_HOST, KUBERNETES_SERVICE_PORT and {directory}, which a pod "
+            "with a ServiceAccount has; give --config for a machine on its own"
+        )
+    address = f"[{host}]" if ":" in host else host
+    return ApiServer(f"https://{address}:{port}", token=token, agent=agent, authority=authority)
+
+
+async def _accepted(response: httpx2.Response) -> bytes:
+    content = await response.aread()
+    if not response.is_success:
+        raise _refusal(content, response.status_code)
+    return content
+
+
+def _refusal(answer: bytes, code: int) -> ApiError:
+    """Kubernetes says why in a Status; what stands between may say it in any other way, with the HTTP status `code`."""
+    try:
+        status = msgspec.json.decode(answer, type=_Status)
+    except msgspec.DecodeError:
+        return ApiError(code, answer[:200].decode(errors="replace"))
+    return ApiError(status.code or code, status.message)
