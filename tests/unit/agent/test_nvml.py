@@ -191,6 +191,17 @@ def test_an_event_is_told_of_the_gpu_or_the_instance_that_it_names(watch: Callab
     }
 
 
+def test_the_last_error_of_a_gpu_that_is_lost_since_is_told(watch: Callable[[NvmlDouble], Watched]) -> None:
+    watched = watch(eight())
+    watched.listening()
+    fallen = watched.double.cards[5]
+    with watched.double.hanging("nvmlEventSetWait_v2"):
+        watched.double.xid(fallen, 79)
+        fallen.broken = pynvml.NVML_ERROR_GPU_IS_LOST
+    seen = watched.until(lambda seen: bool(seen.faults))
+    assert set(seen.faults) == {Fault(gpu=gpu_uuid(0, 5), xid=79)}
+
+
 def test_a_storm_of_errors_is_told_in_few_words(watch: Callable[[NvmlDouble], Watched]) -> None:
     watched = watch(eight())
     watched.listening()
