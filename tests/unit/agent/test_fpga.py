@@ -1,9 +1,12 @@
 """Intel FPGAs, on machines that are made from the kernel's documented ABI."""
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from device_plugin_agent.sources import Candidate, Discovery, HostView, Unfit
 from device_plugin_agent.sources.fpga import Fpga
@@ -218,6 +221,36 @@ def test_rubbish_in_sysfs_is_no_fpga(machine: Machine) -> None:
     (machine.directory("dfl-port.0") / "afu_id").write_bytes(b"\xff\xfe" * 3000)
     (machine.directory("dfl-port.1") / "id").write_bytes(b"\xff")
     assert {FOURTH, THIRD} < found(machine.host).keys()
+
+
+SOME = st.sampled_from([NLB0, NLB3, ONES, ZEROS, "", "rubbish"])
+SOME_CARDS = st.lists(st.tuples(st.sampled_from([PAC, OLDER, ONES, ""]), st.lists(SOME, max_size=3)), max_size=3)
+
+
+def sub(*some: str) -> st.SearchStrategy[tuple[str, ...]]:
+    return st.lists(st.sampled_from(some), unique=True, max_size=2).map(tuple)
+
+
+@settings(max_examples=40, deadline=None)
+@given(SOME_CARDS, sub(NLB0, NLB3), sub(PAC, OLDER))
+def test_every_port_is_offered_if_it_fits_and_told_why_not_otherwise(
+    cards: list[tuple[str, list[str]]], afu_ids: tuple[str, ...], interface_ids: tuple[str, ...]
+) -> None:
+    def fits(interface: str, afu: str) -> bool:
+        return afu in (afu_ids or (NLB0, NLB3)) and (not interface_ids or interface in interface_ids)
+
+    with TemporaryDirectory() as directory:
+        machine = Machine(Path(directory))
+        for card, (interface, afus) in zip(CARDS, cards, strict=False):
+            machine.card(card, interface=interface, afus=tuple(afus))
+        discovery = discover(machine.host, afu_ids=afu_ids, interface_ids=interface_ids)
+    ports = {
+        f"{card}-port{number}": fits(interface, afu)
+        for card, (interface, afus) in zip(CARDS, cards, strict=False)
+        for number, afu in enumerate(afus)
+    }
+    assert [each.id for each in discovery.candidates] == [id_ for id_, fit in ports.items() if fit]
+    assert discovery.unfit.keys() == {id_ for id_, fit in ports.items() if not fit}
 
 
 def test_events_of_fpgas_concern_it(machine: Machine) -> None:
