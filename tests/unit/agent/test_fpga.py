@@ -1,5 +1,6 @@
 """Intel FPGAs, on machines that are made from the kernel's documented ABI."""
 
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from device_plugin_agent.record import record
 from device_plugin_agent.sources import Candidate, Discovery, HostView, Unfit
 from device_plugin_agent.sources.fpga import Fpga
 from device_plugin_agent.uevents import Uevent
@@ -212,6 +214,13 @@ def test_an_empty_interface_id_of_the_older_driver_is_none(tmp_path: Path) -> No
 def test_a_machine_without_fpga_says_that_there_is_nothing(tmp_path: Path) -> None:
     discovery = discover(HostView(dev_root=tmp_path, sys_root=tmp_path))
     assert {step.kept for step in discovery.steps} == {0}
+
+
+def test_a_recording_of_a_machine_has_the_same_fpgas(machine: Machine, tmp_path: Path) -> None:
+    record(machine.sys, machine.dev, tmp_path / "recorded", with_serials=False)
+    recorded = replace(machine.host, sys_root=tmp_path / "recorded/sys")
+    for mode in ("AcceleratorFunction", "RegionManagement"):
+        assert found(recorded, mode) == found(machine.host, mode)
 
 
 def test_rubbish_in_sysfs_is_no_fpga(machine: Machine) -> None:
