@@ -19,7 +19,7 @@ run_pytest() { # RUNG ARGUMENT...
   return "$code"
 }
 
-rung_unit() { run_pytest unit -q -n 2; }
+rung_unit() { run_pytest unit docs/examples -q -n 2; }
 
 rung_contract() { run_pytest contract -q -n 2; }
 

@@ -26,12 +26,14 @@ from device_plugin_agent.kubelet import KubeletSocket, remove_leftovers, socket_
 from device_plugin_agent.metrics import Metrics
 from device_plugin_agent.node_api import NodeApi, Seen, Unavailable
 from device_plugin_agent.podresources import PodResources, Use
+from device_plugin_agent.pulse import Pulse
 from device_plugin_agent.report import Report, decode_status, describe
 from device_plugin_agent.serving import Rejected
 from device_plugin_agent.settings import Settings
 from device_plugin_agent.slots import device_of
 from device_plugin_agent.status import node_status
 from device_plugin_agent.supervisor import Supervisor
+from device_plugin_agent.trouble import Trouble
 from device_plugin_api.names import node_device_plugin_name
 from device_plugin_api.node import NodeSpec, NodeStatus
 
@@ -66,7 +68,8 @@ class Agent:
         settings = self._settings
         owner = hashlib.sha256(settings.config_uid.encode()).hexdigest()[:8]
         remove_leftovers(settings.device_plugins_dir, owner)
-        kubelet = KubeletSocket(settings.device_plugins_dir)
+        pulse = Pulse(self._clock)
+        kubelet = KubeletSocket(settings.device_plugins_dir, pulse)
         claims = Claims(
             Store(settings.state_dir / "claims", settings.config_uid),
             Claimant(config=settings.config_name, uid=settings.config_uid),
@@ -84,7 +87,9 @@ class Agent:
 
         async with contextlib.AsyncExitStack() as leaving, asyncio.TaskGroup() as tasks:
             leaving.callback(claims.close)
-            pod_resources = PodResources(settings.pod_resources_socket, used, self._compare, clock=self._clock)
+            pod_resources = PodResources(
+                settings.pod_resources_socket, used, self._compare, clock=self._clock, pulse=pulse
+            )
             report = Report(api, self._build, metrics=metrics, jitter=self._jitter) if api is not None else None
             if report is not None:
                 self._changed = report.changed.fire
@@ -97,6 +102,7 @@ class Agent:
                 plugins_dir=settings.device_plugins_dir,
                 socket_names=socket_names(owner, secrets.token_hex(4)),
                 clock=self._clock,
+                pulse=pulse,
                 metrics=metrics,
                 jitter=self._jitter,
                 changed=self._changed,
@@ -112,7 +118,7 @@ class Agent:
             )
             self.http.answers |= {
                 "/readyz": supervisor.ready,
-                "/livez": supervisor.alive,
+                "/livez": pulse.alive,
                 "/metrics": page(registry, census),
             }
             tasks.create_task(kubelet.run())
@@ -157,7 +163,7 @@ class Agent:
             await asyncio.sleep(_INHERIT_INTERVAL)
 
     async def _follow(self, api: NodeApi, report: Report) -> None:
-        failures = 0
+        failures, trouble = 0, Trouble(_log, "Could not watch this node's object")
         while True:
             seconds = int(_WATCH_SECONDS * (1 + 0.5 * self._jitter()))
             known = False
@@ -165,12 +171,13 @@ class Agent:
                 async with asyncio.timeout(seconds + 30):  # a server that vanished without a word
                     async for seen in api.watch(seconds):
                         failures = 0
+                        trouble.worked()
                         self._take(seen, report, fresh=not known)
                         known = True
             except Unavailable as error:
                 if not known:
                     failures += 1
-                    _log.warning("Could not watch this node's object", extra={"err": describe(error)})
+                    trouble.failed(describe(error))
             pause = min(_RETRY_FIRST * 2 ** max(failures - 1, 0), _RETRY_MOST)
             await asyncio.sleep(pause * (1 + 0.5 * self._jitter()))
 
@@ -195,8 +202,9 @@ class Agent:
         try:
             self._supervisor.apply(spec)
         except Rejected as error:
+            if str(error) != self._rejection:
+                _log.warning("Rejected a configuration", extra={"revision": spec.revision, "err": str(error)})
             self._rejection = str(error)
-            _log.warning("Rejected a configuration", extra={"revision": spec.revision, "err": str(error)})
             return
         self._rejection = None
         if spec != before:

@@ -85,7 +85,7 @@ def grant(resource_name: str, allocation: Allocation, entries: Sequence[Entry], 
     prefix = env_prefix(resource_name)
     devices = [entry.device for entry in entries]
     nodes = [device_nodes(allocation, device, index) for index, device in enumerate(devices)]
-    paths = [of_device[0].container_path for device, of_device in zip(devices, nodes, strict=True) if device.nodes]
+    paths = [_container_path(allocation, device, index) for index, device in enumerate(devices) if device.nodes]
     ids = [device.id for device in devices]
     variables = _of_all(devices) | {
         "DEVICE_ID": ids[0],
@@ -108,12 +108,16 @@ def grant(resource_name: str, allocation: Allocation, entries: Sequence[Entry], 
 
 
 def device_nodes(allocation: Allocation, device: Candidate, index: int = 0) -> list[DeviceNode]:
-    """A device's nodes in a container, the one that people know it by first.
+    """A device's nodes in a container, the one that people know it by first; those of a directory where they are in it.
 
     `index` is its number among those of the container. Raises Refused for a path that cannot be.
     """
     hosts = (*device.nodes, *device.shared_nodes)
-    inside = (_container_path(allocation, device, index), *hosts[1:]) if device.nodes else hosts
+    if device.directory:
+        directory = _container_path(allocation, device, index)
+        inside = tuple(f"{directory}{host.removeprefix(device.directory)}" for host in hosts)
+    else:
+        inside = (_container_path(allocation, device, index), *hosts[1:]) if device.nodes else hosts
     return [
         DeviceNode(host_path=host_path, container_path=container_path, permissions=allocation.permissions)
         for host_path, container_path in zip(hosts, inside, strict=True)

@@ -54,7 +54,8 @@ class Census(Collector):
                 for holder in entry.holders:
                     labels = [offer.name, entry.device.id, holder.namespace, holder.pod, holder.container]
                     holders.add_metric(labels, 1)
-            registered.add_metric([offer.name], offer.registration.now)
+            if not offer.preview:
+                registered.add_metric([offer.name], offer.registration.now)
             if offer.registration.now and offer.registration.at is not None:
                 age.add_metric([offer.name], max(0.0, self._now() - offer.registration.at))
         yield from (devices, holders, registered, age)

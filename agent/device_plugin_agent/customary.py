@@ -5,7 +5,8 @@ import re
 from collections.abc import Mapping, Sequence
 
 from device_plugin_agent.sources import Candidate
-from device_plugin_api.sources import Source
+from device_plugin_api.names import env_prefix
+from device_plugin_api.sources import GroupsSource, Source
 
 _PCI_ADDRESS = "pciAddress"
 
@@ -31,9 +32,23 @@ def variables(resource_name: str, source: Source, given: Sequence[Given]) -> dic
     """The variables of a container that was given these devices."""
     if source.network is not None or source.pci is not None:
         return _pci(resource_name, given)
+    if source.groups is not None:
+        return _members(resource_name, source.groups, given)
     if source.fpga is not None:
         return _fpga(given)
     return {}
+
+
+def _members(resource_name: str, groups: GroupsSource, given: Sequence[Given]) -> dict[str, str]:
+    """<NAME>_<MEMBER>_PATH: where each member is in the container; nothing for one that a group has not."""
+    found = {}
+    for name in sorted(member.name for member in groups.members):
+        hosts = [(device.attributes.get(name, ""), paths) for device, paths in given]
+        if any(host for host, _ in hosts):
+            found[f"{env_prefix(resource_name)}_{name.upper()}_PATH"] = ",".join(
+                paths.get(host, "") for host, paths in hosts
+            )
+    return found
 
 
 def _pci(resource_name: str, given: Sequence[Given]) -> dict[str, str]:

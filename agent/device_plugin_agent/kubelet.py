@@ -17,8 +17,10 @@ from device_plugin_agent.kubelet_api import deviceplugin_pb2 as api
 from device_plugin_agent.kubelet_api import deviceplugin_pb2_grpc as rpc
 from device_plugin_agent.metrics import Metrics
 from device_plugin_agent.plugin import DevicePlugin
+from device_plugin_agent.pulse import Pulse
 from device_plugin_agent.registered import Registered
 from device_plugin_agent.signal import Signal
+from device_plugin_agent.trouble import Trouble
 from device_plugin_agent.watch import DirectoryWatch
 
 KUBELET_SOCKET = "kubelet.sock"
@@ -51,12 +53,13 @@ class KubeletSocket:
     inode or ctime is another kubelet process.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, pulse: Pulse) -> None:
         self.path = directory / KUBELET_SOCKET
         self.identity: Identity | None = None
         self.restarts = 0
         self._last: Identity | None = None
         self._directory = directory
+        self._pulse = pulse
         self._changed = Signal()
 
     async def run(self) -> None:
@@ -68,6 +71,7 @@ class KubeletSocket:
                 seen = events.count
                 watch.follow((self._directory,))
                 self._look()
+                self._pulse.turned("kubelet", _LOOK_AGAIN)
                 await events.after(seen, _LOOK_AGAIN)
         finally:
             watch.close()
@@ -127,6 +131,7 @@ class Registration:
         changed: Callable[[], None],
     ) -> None:
         self.state = Registered()
+        self._trouble = Trouble(_log, "Registration failed", resource=plugin.resource.name)
         self._plugin = plugin
         self._kubelet = kubelet
         self._directory = directory
@@ -151,7 +156,7 @@ class Registration:
                 self._set(Registered(message=why, at=self.state.at))
                 if self._plugin.leaving:
                     return
-                if await self._kubelet.another_than(identity, self._pause(failures)):
+                if await self._kubelet.another_than(identity, pause(failures, self._jitter())):
                     failures = 0
         finally:
             await self._stop_serving()
@@ -169,15 +174,16 @@ class Registration:
             return 0.0, str(replaced)
         except grpc.aio.AioRpcError as error:
             # The kubelet's own words; a refused connection is its normal state between two processes.
-            level = logging.DEBUG if error.code() is grpc.StatusCode.UNAVAILABLE else logging.WARNING
             why = f"the kubelet refused it: {error.details()}"
-            _log.log(level, "Registration failed", extra={"resource": self._plugin.resource.name, "err": why})
+            if error.code() is not grpc.StatusCode.UNAVAILABLE:
+                self._trouble.failed(why)
             return 0.0, why
         except TimeoutError:
             return 0.0, "the kubelet accepted it but did not ask for the devices"
         except OSError as error:
             return 0.0, f"cannot listen in {self._directory}: {error.strerror or error}"
         opened = self._clock.monotonic()
+        self._trouble.worked()
         self._metrics.register.labels(self._plugin.resource.name).observe(opened - asked)
         self._set(Registered(now=True, message="", at=self._clock.now()))
         _log.info("Registered", extra={"resource": self._plugin.resource.name})
@@ -239,14 +245,16 @@ class Registration:
             )
             await rpc.RegistrationStub(channel).Register(request, timeout=_REGISTER_DEADLINE)
 
-    def _pause(self, failures: int) -> float:
-        exponent = min(failures - 1, 40)
-        return min(_RETRY_FIRST * _RETRY_FACTOR**exponent, _RETRY_MOST) * (1 + 0.2 * self._jitter())
-
     def _set(self, state: Registered) -> None:
         if state != self.state:
             self.state = state
             self._changed()
+
+
+def pause(failures: int, jitter: float) -> float:
+    """Seconds before the next attempt to register, after so many that failed in a row; `jitter` is 0 to 1."""
+    exponent = min(failures - 1, 40)
+    return min(_RETRY_FIRST * _RETRY_FACTOR**exponent, _RETRY_MOST) * (1 + 0.2 * jitter)
 
 
 def socket_names(owner: str, process: str) -> Iterator[str]:

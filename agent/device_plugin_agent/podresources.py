@@ -11,6 +11,7 @@ from device_plugin_agent.agreement import Slots
 from device_plugin_agent.clock import Clock
 from device_plugin_agent.kubelet_api import podresources_pb2 as api
 from device_plugin_agent.kubelet_api import podresources_pb2_grpc as rpc
+from device_plugin_agent.pulse import Pulse
 from device_plugin_agent.signal import Signal
 from device_plugin_api.node import Holder
 
@@ -39,12 +40,19 @@ class PodResources:
     """
 
     def __init__(
-        self, socket: Path, tell: Callable[[Use], bool], compare: Callable[[Slots], bool], *, clock: Clock
+        self,
+        socket: Path,
+        tell: Callable[[Use], bool],
+        compare: Callable[[Slots], bool],
+        *,
+        clock: Clock,
+        pulse: Pulse,
     ) -> None:
         self._socket = socket
         self._tell = tell
         self._compare = compare
         self._clock = clock
+        self._pulse = pulse
         self._compare_at = 0.0
         self._asked = Signal()
 
@@ -64,6 +72,7 @@ class PodResources:
             period = 0.0
             while True:
                 seen = self._asked.count
+                self._pulse.turned("podresources", period)
                 await self._asked.after(seen, period)
                 pauses = _AFTER_ALLOCATE if self._asked.count != seen else (0.0,)
                 for pause in pauses:

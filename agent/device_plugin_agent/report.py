@@ -11,6 +11,7 @@ from device_plugin_agent.api_server import ApiError
 from device_plugin_agent.metrics import Metrics
 from device_plugin_agent.node_api import NodeApi, Unavailable
 from device_plugin_agent.signal import Signal
+from device_plugin_agent.trouble import Trouble
 from device_plugin_api.node import NodeStatus
 
 _INTERVAL = 1.0
@@ -38,6 +39,7 @@ class Report:
         self._build = build
         self._metrics = metrics
         self._jitter = jitter
+        self._trouble = Trouble(_log, "Could not report the status")
         self._stored: NodeStatus | None = None
         self._uid: str | None = None
 
@@ -77,9 +79,10 @@ class Report:
             if isinstance(error, ApiError) and error.code == HTTPStatus.NOT_FOUND:
                 self._stored = None  # the operator makes it anew, and the watch then tells
                 return 0
-            _log.warning("Could not report the status", extra={"err": describe(error)})
+            self._trouble.failed(describe(error))
             return failures + 1
         self._metrics.status_writes.labels("success").inc()
+        self._trouble.worked()
         if uid == self._uid:
             self._stored = status
         await asyncio.sleep(_INTERVAL)

@@ -8,13 +8,12 @@ from msgspec import structs
 from device_plugin_agent.clock import Clock
 from device_plugin_agent.health.probes import FPGA_PORT, LINK, Polled, polled
 from device_plugin_agent.sources import Discovery, HostView, Source, source_for
+from device_plugin_agent.sources.selection import MAX_DROPPED_SHOWN
 from device_plugin_api import checks
 from device_plugin_api.node import SelectionStep
 from device_plugin_api.resource import Probe, Resource
 from device_plugin_api.rules import MAX_SLOTS
 from device_plugin_api.sources import Source as ResourceSource
-
-_MAX_DROPPED_SHOWN = 8
 
 
 class Rejected(ValueError):
@@ -92,5 +91,5 @@ def _without(discovery: Discovery, dropped: Mapping[str, str], step: str) -> Dis
     if len(kept) == len(discovery.candidates):
         return discovery
     shown = [f"{found.path or found.id}: {dropped[found.id]}" for found in discovery.candidates if found.id in dropped]
-    last = SelectionStep(step=step, kept=len(kept), dropped=tuple(shown[:_MAX_DROPPED_SHOWN]))
+    last = SelectionStep(step=step, kept=len(kept), dropped=tuple(shown[:MAX_DROPPED_SHOWN]))
     return replace(discovery, candidates=kept, steps=(*discovery.steps, last))

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Struct
@@ -12,10 +12,12 @@ from device_plugin_agent import serving
 from device_plugin_agent.clock import Clock
 from device_plugin_agent.settings import Settings
 from device_plugin_agent.sources import HostView
+from device_plugin_api.config import PREVIEW, SERVE
 from device_plugin_api.crd import structural
 from device_plugin_api.group import CONFIG_KIND
 from device_plugin_api.node import NodeSpec
 from device_plugin_api.resource import Resource
+from device_plugin_api.schema import doc, enum
 from device_plugin_api.strict import problems
 
 
@@ -25,6 +27,7 @@ class BadFile(ValueError):
 
 class _Document(Struct, rename="camel", kw_only=True):
     resources: tuple[Resource, ...]
+    mode: Annotated[str, doc("Whether devices are offered.", openapi=enum(SERVE, PREVIEW))] = SERVE
 
 
 def load(path: Path, settings: Settings, clock: Clock) -> NodeSpec:
@@ -39,9 +42,9 @@ def load(path: Path, settings: Settings, clock: Clock) -> NodeSpec:
     if not isinstance(document, dict):
         raise BadFile(f"{path}: must be a {CONFIG_KIND}, or a mapping with `resources`")
     spec = document.get("spec", {}) if document.get("kind") == CONFIG_KIND else document
-    resources = _resources({"resources": spec.get("resources")}, path)
+    served = _document({"resources": spec.get("resources")} | ({"mode": spec["mode"]} if "mode" in spec else {}), path)
     try:
-        for resource in resources:
+        for resource in served.resources:
             serving.prepare(resource, settings.host, clock)
     except serving.Rejected as error:
         raise BadFile(f"{path}: {error}") from None
@@ -50,8 +53,9 @@ def load(path: Path, settings: Settings, clock: Clock) -> NodeSpec:
         config_uid=settings.config_uid,
         node_name=settings.node_name,
         node_uid="",
+        mode=served.mode,
         revision=hashlib.sha256(content).hexdigest()[:10],
-        resources=resources,
+        resources=served.resources,
     )
 
 
@@ -74,18 +78,18 @@ def dry_run(spec: NodeSpec, host: HostView, clock: Clock) -> Iterator[str]:
         taken |= {mark: resource.name for device in discovery.candidates for mark in device.marks}
 
 
-def _resources(document: dict[str, Any], path: Path) -> tuple[Resource, ...]:
+def _document(document: dict[str, Any], path: Path) -> _Document:
     full = msgspec.json.schema(_Document)
     wrong = list(problems(document, structural(full, full["$defs"])))
     if wrong:
         raise BadFile("\n".join(f"{path}: {each}" for each in wrong))
     try:
-        resources = msgspec.convert(document, _Document).resources
+        read = msgspec.convert(document, _Document)
     except msgspec.ValidationError as error:
         raise BadFile(f"{path}: {error}") from None
-    if not resources:
+    if not read.resources:
         raise BadFile(f"{path}: resources: at least one is needed")
-    names = [resource.name for resource in resources]
+    names = [resource.name for resource in read.resources]
     if len(set(names)) != len(names):
         raise BadFile(f"{path}: resources: each name may stand only once")
-    return resources
+    return read

@@ -22,6 +22,8 @@ from device_plugin_api.node import (
 
 _MAX_MESSAGE = 256
 
+_PREVIEW = "not to be registered: the mode is Preview"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Offer:
@@ -31,6 +33,7 @@ class Offer:
     inventory: Inventory
     registration: Registered
     draining: bool
+    preview: bool
     cdi: bool
     cdi_trouble: str | None = None
     """Why its CDI spec could not be written."""
@@ -78,7 +81,7 @@ def _agrees(agreement: Agreement, now: float) -> Condition:
 
 
 def _registered(offers: Sequence[Offer], rejection: str | None, now: float) -> Condition:
-    missing = [offer for offer in offers if not offer.draining and not offer.registration.now]
+    missing = [offer for offer in offers if not (offer.draining or offer.preview or offer.registration.now)]
     if missing:
         message = "; ".join(f"{offer.name}: {offer.registration.message}" for offer in missing)
         return _condition(conditions.REGISTERED, conditions.FALSE, "NotRegistered", message, now)
@@ -89,6 +92,8 @@ def _registered(offers: Sequence[Offer], rejection: str | None, now: float) -> C
         return _condition(conditions.REGISTERED, conditions.FALSE, "CDISpecNotWritten", message, now)
     if not offers and rejection is not None:
         return _condition(conditions.REGISTERED, conditions.FALSE, "ConfigRejected", rejection, now)
+    if any(offer.preview for offer in offers):
+        return _condition(conditions.REGISTERED, conditions.FALSE, conditions.NOTHING_TO_REGISTER, _PREVIEW, now)
     return _condition(conditions.REGISTERED, conditions.TRUE, "AllRegistered", "", now)
 
 
@@ -105,7 +110,7 @@ def _resource(offer: Offer) -> ResourceStatus:
     return ResourceStatus(
         name=offer.name,
         registered=offer.registration.now,
-        message=_cut(offer.registration.message, 512),
+        message=_PREVIEW if offer.preview else _cut(offer.registration.message, 512),
         last_registration_time=None if offer.registration.at is None else timestamp(offer.registration.at),
         cdi=offer.cdi,
         counts=inventory.counts(),

@@ -7,6 +7,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from device_plugin_agent.cdi.files import CdiFile
 from device_plugin_agent.cdi.upkeep import Upkeep
 from device_plugin_agent.claims.claims import Claims
@@ -22,12 +24,14 @@ from device_plugin_agent.metrics import Metrics
 from device_plugin_agent.plugin import DevicePlugin
 from device_plugin_agent.podresources import Use
 from device_plugin_agent.prober import Prober
+from device_plugin_agent.pulse import Pulse
 from device_plugin_agent.serving import Prepared, prepare, without_claimed, without_held, without_surplus, without_taken
 from device_plugin_agent.signal import Signal
 from device_plugin_agent.sources import Discovery, HostView, Source
 from device_plugin_agent.status import Offer
 from device_plugin_agent.uevents import Uevent, Uevents
 from device_plugin_agent.watch import DirectoryWatch
+from device_plugin_api.config import PREVIEW
 from device_plugin_api.node import MAX_CONTESTED, MAX_RIVALS, ContestedDevice, NodeSpec, NodeStatus
 from device_plugin_api.resource import Probe, Resource
 
@@ -41,7 +45,7 @@ _FAREWELL = 2.0
 """Seconds that a resource which leaves waits for the kubelet to hear of it."""
 
 _LONGEST_TURN = 30.0
-"""Seconds that a loop may be late before the agent counts as hung."""
+"""Seconds between two looks for work while nothing is served."""
 
 _log = logging.getLogger(__name__)
 
@@ -60,6 +64,8 @@ class _Served:
     prober: Prober
     task: asyncio.Task[None]
     probing: asyncio.Task[None]
+    preview: bool
+    """Looked at and reported, and nothing else."""
     due: float = 0.0
     draining: bool = False
     discovery: Discovery = _NOT_LOOKED
@@ -80,6 +86,7 @@ class Supervisor:
         plugins_dir: Path,
         socket_names: Iterator[str],
         clock: Clock,
+        pulse: Pulse,
         metrics: Metrics,
         jitter: Callable[[], float],
         changed: Callable[[], None],
@@ -99,38 +106,44 @@ class Supervisor:
         self._plugins_dir = plugins_dir
         self._socket_names = socket_names
         self._clock = clock
+        self._pulse = pulse
         self._metrics = metrics
         self._jitter = jitter
         self._changed = changed
         self._handed_out = handed_out
         self._served: dict[str, _Served] = {}
+        self._wanted: dict[str, Prepared] = {}
+        self._preview = False
+        self._runtime = False
+        """Whether the container runtime takes CDI devices, and their directory is there."""
         self._ending: dict[str, asyncio.Task[None]] = {}
         self._lookout = Lookout()
         self._events = Signal()
-        self._turned = clock.monotonic()
-        self._next_turn = 0.0
         self._looked = float("-inf")
 
     def apply(self, spec: NodeSpec) -> None:
         """Serve this spec. Only what differs is touched. Raises Rejected, and then nothing is."""
-        if self.spec is not None and (spec.resources, spec.cdi) == (self.spec.resources, self.spec.cdi):
+        if self.spec is not None and _content(spec) == _content(self.spec):
             self.spec = spec
             self._cordon(spec)
             return
         self._claims.dated(spec.config_creation_time)
-        prepared = {resource.name: prepare(resource, self._host, self._clock) for resource in spec.resources}
-        for name, wanted in prepared.items():
+        self._wanted = {resource.name: prepare(resource, self._host, self._clock) for resource in spec.resources}
+        self._preview = spec.mode == PREVIEW
+        self._runtime = spec.cdi and self._cdi.possible
+        for name, wanted in self._wanted.items():
             known = self._served.get(name)
             if known is None:
                 self._start(wanted)
+            elif known.preview != self._preview:
+                self._drain(known)  # when nothing is left of it, it starts again as it shall be
             elif known.resource != wanted.resource or known.draining:
                 self._update(known, wanted)
-        for name in self._served.keys() - prepared.keys():
+        for name in self._served.keys() - self._wanted.keys():
             self._drain(self._served[name])
-        runtime = spec.cdi and self._cdi.possible
-        for name in prepared:
-            served = self._served[name]
-            served.plugin.cdi = served.cdi if served.resource.allocation.by_cdi(runtime=runtime) else None
+        for served in self._served.values():
+            if not served.draining:
+                self._choose_cdi(served)
         self.spec = spec
         self._cordon(spec)
         self._look()
@@ -148,7 +161,9 @@ class Supervisor:
                     since[device.id] = unix_time(device.last_transition_time)
                 except ValueError:
                     since[device.id] = self._clock.now()
-            served.inventory.adopt(reported.devices, since, monotonic=self._clock.monotonic())
+            # In Preview nobody would tell when a container that has it ends.
+            devices = [replace(device, allocated_to=()) if served.preview else device for device in reported.devices]
+            served.inventory.adopt(devices, since, monotonic=self._clock.monotonic())
         self._all_due()
         self._look()
 
@@ -160,6 +175,7 @@ class Supervisor:
                 inventory=served.inventory,
                 registration=served.registration.state,
                 draining=served.draining,
+                preview=served.preview,
                 cdi=served.plugin.cdi is not None,
                 cdi_trouble=served.cdi.trouble,
             )
@@ -185,14 +201,15 @@ class Supervisor:
         """Take in who has what; whether any device of ours is in use."""
         now, monotonic = self._clock.now(), self._clock.monotonic()
         in_use = False
-        for name, served in self._served.items():
+        serving = self._serving()
+        for name, served in serving.items():
             holders = use.get(name, {})
             in_use = in_use or bool(holders)
             with self._news(served):
                 served.inventory.use(holders, now=now, monotonic=monotonic)
         self._end_drained()
-        self._cdi.heard(use.keys(), self._served.keys())
-        self._devinfo.heard(use, self._served.keys())
+        self._cdi.heard(use.keys(), serving.keys())
+        self._devinfo.heard(use, serving.keys())
         first, self._use_known = not self._use_known, True
         if first or self._kept - self._in_inventory():
             self._claim()
@@ -215,7 +232,7 @@ class Supervisor:
                 watch.follow({self._claims.directory, *watched})
                 self._look()
                 wait = self._until_due()
-                self._turned, self._next_turn = self._clock.monotonic(), wait
+                self._pulse.turned("host", wait)
                 if await self._events.after(seen, wait) != seen:
                     await asyncio.sleep(_SETTLE)
                     self._all_due()
@@ -234,17 +251,12 @@ class Supervisor:
             return Answer(False, "waiting for this node's configuration")
         missing = [
             f"{name}: {served.registration.state.message}"
-            for name, served in sorted(self._served.items())
+            for name, served in sorted(self._serving().items())
             if not served.draining and not served.registration.state.now
         ]
-        return Answer(False, "; ".join(missing)) if missing else Answer(True, "every resource is registered")
-
-    def alive(self) -> Answer:
-        """Whether the loop turns."""
-        late = self._clock.monotonic() - self._turned - self._next_turn
-        if late > _LONGEST_TURN:
-            return Answer(False, f"no look at the host for {late:.0f} s longer than planned")
-        return Answer(True, "looking")
+        if missing:
+            return Answer(False, "; ".join(missing))
+        return Answer(True, "looking; nothing is to be registered" if self._preview else "every resource is registered")
 
     def _cordon(self, spec: NodeSpec) -> None:
         now, monotonic = self._clock.now(), self._clock.monotonic()
@@ -252,6 +264,14 @@ class Supervisor:
             reasons = {cordon.device: cordon.reason for cordon in spec.cordoned_devices if cordon.resource == name}
             with self._news(served):
                 served.inventory.cordon(reasons, now=now, monotonic=monotonic)
+
+    def _serving(self) -> dict[str, _Served]:
+        """All that the kubelet has or shall have."""
+        return {name: served for name, served in self._served.items() if not served.preview}
+
+    def _choose_cdi(self, served: _Served) -> None:
+        by_cdi = not served.preview and served.resource.allocation.by_cdi(runtime=self._runtime)
+        served.plugin.cdi = served.cdi if by_cdi else None
 
     def _start(self, wanted: Prepared) -> None:
         resource = wanted.resource
@@ -281,7 +301,7 @@ class Supervisor:
             tell=lambda seen: self._probed(resource.name, seen),
         )
         former = self._ending.pop(resource.name, None)
-        self._served[resource.name] = _Served(
+        served = self._served[resource.name] = _Served(
             resource=resource,
             source=wanted.source,
             inventory=inventory,
@@ -289,10 +309,12 @@ class Supervisor:
             registration=registration,
             cdi=self._cdi.file(resource.name),
             prober=prober,
-            task=self._tasks.create_task(self._run_after(former, prober, registration)),
+            task=self._tasks.create_task(self._run_after(former, prober, None if self._preview else registration)),
             probing=self._tasks.create_task(prober.run()),
+            preview=self._preview,
         )
-        _log.info("Serving", extra={"resource": resource.name})
+        self._choose_cdi(served)
+        _log.info("Previewing" if self._preview else "Serving", extra={"resource": resource.name})
 
     def _probed(self, name: str, seen: Mapping[tuple[str, Probe], Observation]) -> None:
         served = self._served.get(name)
@@ -332,6 +354,9 @@ class Supervisor:
                 self._ending[name] = self._tasks.create_task(self._end(served))
                 self._changed()
                 _log.info("No longer serving", extra={"resource": name})
+                if name in self._wanted:
+                    self._start(self._wanted[name])
+                    self._events.fire()
 
     async def _end(self, served: _Served) -> None:
         # An empty list is a clean end; a stream that just breaks leaves its capacity on the node for five minutes.
@@ -341,7 +366,9 @@ class Supervisor:
         served.task.cancel()
         await asyncio.wait((served.task, served.probing))
 
-    async def _run_after(self, former: asyncio.Task[None] | None, prober: Prober, registration: Registration) -> None:
+    async def _run_after(
+        self, former: asyncio.Task[None] | None, prober: Prober, registration: Registration | None
+    ) -> None:
         """A resource that comes back waits for its former stream: the end of an older one disconnects a newer (R5)."""
         if former is not None:
             await asyncio.wait((former,))
@@ -349,7 +376,8 @@ class Supervisor:
         with suppress(TimeoutError):
             async with asyncio.timeout(DEADLINE):
                 await prober.started.wait()
-        await registration.run()
+        if registration is not None:
+            await registration.run()
 
     def _look(self) -> None:
         """Look at every resource whose time has come. Nothing in here waits: readers never see half a change."""
@@ -384,7 +412,7 @@ class Supervisor:
         """Claim what is selected and let go of what is no longer here; what must not be offered, and why."""
         wants = [
             Claim(resource=name, device=found.id, wanted=found.marks)
-            for name, served in self._served.items()
+            for name, served in self._serving().items()
             if not served.draining
             for found in served.discovery.candidates
             if found.marks
@@ -399,7 +427,9 @@ class Supervisor:
         return withheld
 
     def _in_inventory(self) -> frozenset[Named]:
-        return frozenset((name, device) for name, served in self._served.items() for device in served.inventory.entries)
+        return frozenset(
+            (name, device) for name, served in self._serving().items() for device in served.inventory.entries
+        )
 
     def _in_use(self) -> frozenset[Named]:
         return frozenset(
@@ -437,6 +467,8 @@ class Supervisor:
         self._changed()
 
     def _write_files(self, served: _Served) -> None:
+        if served.preview:
+            return
         settings = None if served.plugin.cdi is None else served.resource.allocation
         self._cdi.settle(served.cdi, served.inventory, settings)
         network = served.resource.source.network is not None
@@ -454,6 +486,11 @@ class Supervisor:
     async def _pace(self) -> None:
         """Keep looks apart when events come thick and fast."""
         await asyncio.sleep(max(0.0, self._looked + _LOOK_INTERVAL - self._clock.monotonic()))
+
+
+def _content(spec: NodeSpec) -> object:
+    """All of it that takes more than a cordon to change."""
+    return spec.mode, spec.resources, spec.cdi
 
 
 def _of(name: str, reasons: Mapping[Named, str]) -> dict[str, str]:

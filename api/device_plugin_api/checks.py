@@ -7,12 +7,9 @@ the kubelet is checked here; bounds are checked by the types themselves.
 import re
 from collections.abc import Iterator
 
-from device_plugin_api import hardware, hostpaths, templates
-from device_plugin_api.functions import FunctionRange
+from device_plugin_api import hostpaths, source_checks, templates
 from device_plugin_api.names import resource_name_error
 from device_plugin_api.resource import Allocation, Resource
-from device_plugin_api.rules import MAX_SLOTS
-from device_plugin_api.sources import SOURCES, FpgaSource, NetworkSource, PciSource, Source, UsbSource
 
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _FILE_MODE = re.compile(r"0?[0-7]{3}")
@@ -34,82 +31,9 @@ def problems(resource: Resource) -> Iterator[str]:
     name = resource_name_error(resource.name)
     if name is not None:
         yield f"name: {name}"
-    if not one_source(resource.source):
-        yield f"source: exactly one source must be given: {', '.join(SOURCES)}"
-    if resource.source.usb is not None:
-        yield from _usb_problems(resource.source.usb)
-    if resource.source.pci is not None:
-        yield from _pci_problems(resource.source.pci)
-    if resource.source.network is not None:
-        yield from _network_problems(resource.source.network)
-    if resource.source.fpga is not None:
-        yield from _fpga_problems(resource.source.fpga)
-    if resource.source.simulated is not None:
-        slots = resource.source.simulated.count * resource.sharing.replicas
-        if slots > MAX_SLOTS:
-            yield f"sharing.replicas: {slots} slots a node; the kubelet takes at most {MAX_SLOTS} of one resource"
-        for index, failure in enumerate(resource.source.simulated.failures):
-            if 0 < failure.every_seconds <= failure.for_seconds:
-                yield f"source.simulated.failures[{index}]: everySeconds must be longer than forSeconds, or 0"
-    if resource.source.paths is not None:
-        for member in ("include", "exclude"):
-            for glob in getattr(resource.source.paths, member):
-                wrong = hostpaths.device_path_error(glob)
-                if wrong is not None:
-                    yield f"source.paths.{member}: {glob!r} {wrong}"
+    yield from source_checks.problems(resource)
     yield from _allocation_problems(resource.allocation)
     yield from _template_problems(resource)
-
-
-def one_source(source: Source) -> bool:
-    """Whether exactly one of its members is given."""
-    return sum(getattr(source, name) is not None for name in SOURCES) == 1
-
-
-def _usb_problems(usb: UsbSource) -> Iterator[str]:
-    yield from _form_problems("source.usb.vendorID", hardware.HEX_ID, (usb.vendor_id,))
-    yield from _form_problems("source.usb.productID", hardware.HEX_ID, (usb.product_id,) if usb.product_id else ())
-    yield from _form_problems("source.usb.subsystems", hardware.KERNEL_NAME, usb.subsystems)
-
-
-def _pci_problems(pci: PciSource) -> Iterator[str]:
-    if pci == PciSource():
-        yield "source.pci: at least one of vendors, devices, classes, drivers and addresses must be given"
-    yield from _form_problems("source.pci.vendors", hardware.HEX_ID, pci.vendors)
-    yield from _form_problems("source.pci.devices", hardware.HEX_ID, pci.devices)
-    yield from _form_problems("source.pci.classes", hardware.PCI_CLASS, pci.classes)
-    yield from _form_problems("source.pci.drivers", hardware.KERNEL_NAME, pci.drivers)
-    yield from _form_problems("source.pci.addresses", hardware.PCI_ADDRESS, pci.addresses)
-
-
-def _network_problems(network: NetworkSource) -> Iterator[str]:
-    yield from _form_problems("source.network.vendors", hardware.HEX_ID, network.vendors)
-    yield from _form_problems("source.network.devices", hardware.HEX_ID, network.devices)
-    yield from _form_problems("source.network.drivers", hardware.KERNEL_NAME, network.drivers)
-    yield from _form_problems("source.network.pciAddresses", hardware.PCI_ADDRESS, network.pci_addresses)
-    yield from _form_problems("source.network.pfNames", hardware.PF_FUNCTIONS, network.pf_names)
-    yield from _form_problems("source.network.rootDevices", hardware.ROOT_FUNCTIONS, network.root_devices)
-    yield from _form_problems("source.network.linkTypes", hardware.LINK_TYPE, network.link_types)
-    for text in (*network.pf_names, *network.root_devices):
-        try:
-            FunctionRange.parse(text)
-        except ValueError as error:
-            yield f"source.network: {error}"
-
-
-def _fpga_problems(fpga: FpgaSource) -> Iterator[str]:
-    if fpga.mode not in hardware.FPGA_MODES:
-        yield f"source.fpga.mode: must be {', '.join(hardware.FPGA_MODES[:-1])} or {hardware.FPGA_MODES[-1]}"
-    elif fpga.mode != hardware.FPGA_MODES[0] and (fpga.afu_ids or fpga.ports):
-        yield f"source.fpga: afuIDs and ports belong to mode: {hardware.FPGA_MODES[0]}"
-    for member, ids in (("afuIDs", fpga.afu_ids), ("interfaceIDs", fpga.interface_ids)):
-        yield from _form_problems(f"source.fpga.{member}", hardware.FPGA_ID, ids)
-        for id_ in filter(hardware.NO_FPGA_ID.fits, ids):
-            yield f"source.fpga.{member}: {id_!r} {hardware.NO_FPGA_ID.message}"
-
-
-def _form_problems(field: str, form: hardware.Form, names: tuple[str, ...]) -> Iterator[str]:
-    return (f"{field}: {name!r} {form.message}" for name in names if not form.fits(name))
 
 
 def _allocation_problems(allocation: Allocation) -> Iterator[str]:
@@ -151,8 +75,8 @@ def _allocation_problems(allocation: Allocation) -> Iterator[str]:
 
 def _template_problems(resource: Resource) -> Iterator[str]:
     allocation = resource.allocation
-    given = [name for name in SOURCES if getattr(resource.source, name) is not None]
-    attributes = [f"{templates.ATTRIBUTE}{key}" for name in given for key in templates.ATTRIBUTES[name]]
+    own = source_checks.attributes(resource.source)
+    attributes = [f"{templates.ATTRIBUTE}{key}" for key in own or ()]
     in_values, in_paths = (*templates.IN_VALUES, *attributes), (*templates.IN_PATHS, *attributes)
     texts = [
         *(("containerPath", path, in_paths) for path in (allocation.container_path,) if path is not None),
@@ -162,7 +86,7 @@ def _template_problems(resource: Resource) -> Iterator[str]:
         *((f"annotations[{key}]", value, in_values) for key, value in allocation.annotations.items()),
     ]
     for field, text, known in texts:
-        for wrong in templates.unknown(text, known):
+        for wrong in templates.unknown(text, known, any_attribute=own is None):
             yield f"allocation.{field}: {wrong}"
 
 

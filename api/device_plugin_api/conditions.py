@@ -20,6 +20,9 @@ REGISTERED = "Registered"
 CONFIG_ACCEPTED = "ConfigAccepted"
 KUBELET_AGREES = "KubeletAgrees"
 
+# Reasons of Registered=False that say: all that shall be registered is.
+NOTHING_TO_REGISTER = "Preview"
+
 
 class Condition(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=True):
     """One aspect of an object's state, shaped as metav1.Condition."""

@@ -13,6 +13,8 @@ from device_plugin_api.schema import ATOMIC, DATE_TIME, DEFAULT_EMPTY, doc, enum
 MAX_PROBLEMS = 100
 MAX_CORDONED = 128
 
+SERVE, PREVIEW = "Serve", "Preview"
+
 Quantity = Annotated[
     int | str, doc("A Kubernetes quantity, such as 50m or 64Mi.", openapi={"maxLength": 32}, rules=rules.QUANTITY)
 ]
@@ -94,6 +96,15 @@ class Cordon(Struct, rename="camel", frozen=True, kw_only=True):
 class ConfigSpec(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=True):
     """What shall be offered, and where."""
 
+    mode: Annotated[
+        str,
+        doc(
+            "Whether devices are offered to pods. In Preview agents find and watch them and report what they would "
+            "offer, and register nothing. A change reaches the nodes as a new content of `resources` does.",
+            openapi=enum(SERVE, PREVIEW),
+            max_length=7,
+        ),
+    ] = SERVE
     node_selector: NodeLabels = {}
     affinity: Annotated[Affinity, doc("Required node affinity, as in a pod.")] | None = None
     tolerations: Annotated[
@@ -124,7 +135,9 @@ class NodeCounts(Struct, rename="camel", frozen=True, kw_only=True):
     """Nodes, counted."""
 
     desired: Annotated[int, doc("Nodes that agents shall run on.", ge=0)] = 0
-    ready: Annotated[int, doc("Of these: agent runs and every resource is registered.", ge=0)] = 0
+    ready: Annotated[
+        int, doc("Of these: agent runs and every resource is registered; in Preview none has to be.", ge=0)
+    ] = 0
     updated: Annotated[int, doc("Of these: agent runs the current revision of `resources`.", ge=0)] = 0
 
 

@@ -142,6 +142,7 @@ def config_definition() -> Json:
             _column("In use", ".status.devices.allocated", "integer", "Devices given to a container."),
             _column("Status", '.status.conditions[?(@.type=="Ready")].reason', description="Reason of Ready."),
             _AGE,
+            _column("Mode", ".spec.mode", description="Whether devices are offered to pods.", priority=1),
             _column("Message", '.status.conditions[?(@.type=="Ready")].message', description="Why.", priority=1),
         ],
         root_rules=rules.CONFIG_NAME,

@@ -43,6 +43,12 @@ FPGA_MODES = ("AcceleratorFunction", "Region", "RegionManagement")
 KERNEL_NAME = Form("^[A-Za-z0-9_.-]+$", "must be letters, digits, '_', '.' and '-'")
 """A subsystem or a driver."""
 
+MEMBER_NAME = Form("^[a-z][a-z0-9]*$", "must be lower-case letters and digits, a letter first, such as camera")
+
+SOURCE_NAME = Form(
+    "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", "must be lower-case letters, digits and '-', such as thermometers"
+)
+
 
 def plain_fpga_id(id_: str) -> str:
     """An id of an FPGA as the kernel has it: without dashes."""

@@ -7,7 +7,7 @@ from msgspec import Struct, field
 
 from device_plugin_api import rules
 from device_plugin_api.conditions import Condition
-from device_plugin_api.config import MAX_CORDONED, DeviceCounts, SlotCounts
+from device_plugin_api.config import MAX_CORDONED, PREVIEW, SERVE, DeviceCounts, SlotCounts
 from device_plugin_api.resource import Resource
 from device_plugin_api.schema import ATOMIC, ATOMIC_MAP, DATE_TIME, doc, enum, list_map
 
@@ -51,7 +51,10 @@ class NodeSpec(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=
         | None
     ) = None
     cdi: Annotated[bool, doc("Whether the node's container runtime takes CDI devices.")] = False
-    revision: Annotated[str, doc("Names this content of `resources`.", min_length=1, max_length=63)]
+    mode: Annotated[
+        str, doc("Whether resources are registered with the kubelet.", openapi=enum(SERVE, PREVIEW), max_length=7)
+    ] = SERVE
+    revision: Annotated[str, doc("Names this content of `mode` and `resources`.", min_length=1, max_length=63)]
     resources: Annotated[
         tuple[Annotated[Resource, doc("A resource.", rules=rules.RESOURCE)], ...],
         doc("What the agent offers.", min_length=1, max_length=16, openapi=list_map("name")),

@@ -87,11 +87,22 @@ SIMULATED_FAILURE = (
     ),
 )
 
+_SOURCES = (
+    "paths",
+    "usb",
+    "pci",
+    "network",
+    "fpga",
+    "groups",
+    "custom",
+    "simulated",
+)
+"""The members of `Source`."""
+
 ONE_SOURCE = (
     rule(
-        "[has(self.paths), has(self.usb), has(self.pci), has(self.network), has(self.fpga), has(self.simulated)]"
-        ".filter(given, given).size() == 1",
-        "exactly one source must be given: paths, usb, pci, network, fpga or simulated",
+        f"[{', '.join(f'has(self.{name})' for name in _SOURCES)}].filter(given, given).size() == 1",
+        f"exactly one source must be given: {', '.join(_SOURCES)}",
     ),
 )
 
@@ -126,6 +137,25 @@ PCI_SOURCE = (
     rule(
         "has(self.vendors) || has(self.devices) || has(self.classes) || has(self.drivers) || has(self.addresses)",
         "at least one of vendors, devices, classes, drivers and addresses must be given",
+    ),
+)
+
+MEMBER_NAME = _form(hardware.MEMBER_NAME)
+GROUP_MEMBER = (
+    rule(
+        "[has(self.paths), has(self.usb), has(self.pci)].filter(given, given).size() == 1",
+        "exactly one source must be given: paths, usb or pci",
+    ),
+)
+GROUP_MEMBERS = (
+    rule("!self.all(member, has(member.optional) && member.optional)", "at least one member must not be optional"),
+)
+
+SOURCE_NAME = _form(hardware.SOURCE_NAME)
+PARAMETERS = (
+    rule(
+        "self.all(key, key.matches('^[A-Za-z][A-Za-z0-9_.-]{0,62}$'))",
+        "each name must be at most 63 letters, digits, '_', '.' or '-', a letter first",
     ),
 )
 

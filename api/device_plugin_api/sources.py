@@ -5,7 +5,7 @@ from typing import Annotated
 from msgspec import Struct, field, structs
 
 from device_plugin_api import hardware, rules
-from device_plugin_api.schema import ATOMIC, doc, enum
+from device_plugin_api.schema import ATOMIC, ATOMIC_MAP, doc, enum, list_map
 
 DeviceGlob = Annotated[str, doc("A path or glob below /dev.", max_length=256, rules=rules.DEVICE_GLOB)]
 
@@ -16,7 +16,7 @@ class PathsSource(Struct, rename="camel", frozen=True, kw_only=True, omit_defaul
     include: Annotated[
         tuple[DeviceGlob, ...],
         doc(
-            "Paths or globs (*, ?, [set]; none crosses '/') below /dev. Each match is one device.",
+            "Paths or globs (*, ?, [set]; none crosses '/') below /dev. Each match of the right type is one device.",
             min_length=1,
             max_length=32,
             openapi=ATOMIC,
@@ -25,6 +25,14 @@ class PathsSource(Struct, rename="camel", frozen=True, kw_only=True, omit_defaul
     exclude: Annotated[
         tuple[DeviceGlob, ...], doc("Paths or globs that are left out again.", max_length=32, openapi=ATOMIC)
     ] = ()
+    type: Annotated[
+        str,
+        doc(
+            "What counts as a device. Device: a device node. Directory: a directory such as /dev/dvb/adapter0, with "
+            "all device nodes in it, at any depth; they keep their places in it.",
+            openapi={"maxLength": 16} | enum("Device", "Directory"),
+        ),
+    ] = "Device"
 
 
 HexID = Annotated[str, doc("Four hexadecimal digits, with or without 0x.", max_length=6, rules=rules.HEX_ID)]
@@ -240,6 +248,71 @@ class SimulatedSource(Struct, rename="camel", frozen=True, kw_only=True, omit_de
     ] = ()
 
 
+class GroupMember(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=True):
+    """One of the devices that go together: a name and exactly one source."""
+
+    name: Annotated[
+        str,
+        doc(
+            "What it is in the group: camera, light. Containers get $(attributes.<name>) and <NAME>_<MEMBER>_PATH.",
+            max_length=16,
+            rules=rules.MEMBER_NAME,
+        ),
+    ]
+    optional: Annotated[bool, doc("Whether a group is complete without it.")] = False
+    paths: Annotated[PathsSource, doc("A device node by path.")] | None = None
+    usb: Annotated[UsbSource, doc("A USB device.")] | None = None
+    pci: Annotated[PciSource | None, doc("A PCI function.", rules=rules.PCI_SOURCE)] = None
+
+    @property
+    def source(self) -> "Source":
+        """The same as a source of its own."""
+        return Source(paths=self.paths, usb=self.usb, pci=self.pci)
+
+
+class GroupsSource(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=True):
+    """Devices of several kinds that go together as one: a container gets all of a group or nothing."""
+
+    members: Annotated[
+        tuple[Annotated[GroupMember, doc("A member.", rules=rules.GROUP_MEMBER)], ...],
+        doc(
+            "What a group consists of, one device of each. A group that lacks one is not offered, unless it is "
+            "optional.",
+            min_length=2,
+            max_length=8,
+            openapi=list_map("name"),
+            rules=rules.GROUP_MEMBERS,
+        ),
+    ]
+    pair_by: Annotated[
+        str,
+        doc(
+            "What goes with what. Single: the node has one group, and one device of each member. Number: devices "
+            "with the same last number in the name of their path, as /dev/card3 and /dev/card3-ctl.",
+            openapi=enum("Single", "Number"),
+            max_length=6,
+        ),
+    ] = "Single"
+
+
+class CustomSource(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=True):
+    """Devices that a Python package of yours finds. Its image comes from the operator's settings, never from here."""
+
+    name: Annotated[
+        str,
+        doc(
+            "Its entry point in the group device_plugin_agent.sources, and its name in the operator's sourceImages.",
+            min_length=1,
+            max_length=63,
+            rules=rules.SOURCE_NAME,
+        ),
+    ]
+    parameters: Annotated[
+        dict[str, Annotated[str, doc("A value.", max_length=256)]],
+        doc("What the package is told.", max_length=16, rules=rules.PARAMETERS, openapi=ATOMIC_MAP),
+    ] = {}
+
+
 class Source(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=True):
     """Where devices come from: exactly one member."""
 
@@ -248,6 +321,8 @@ class Source(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=Tr
     pci: Annotated[PciSource | None, doc("PCI functions.", rules=rules.PCI_SOURCE)] = None
     network: Annotated[NetworkSource, doc("SR-IOV functions of network cards.")] | None = None
     fpga: Annotated[FpgaSource | None, doc("Intel FPGAs.", rules=rules.FPGA_SOURCE)] = None
+    groups: Annotated[GroupsSource, doc("Several devices that go together as one.")] | None = None
+    custom: Annotated[CustomSource, doc("Devices that a package of yours finds.")] | None = None
     simulated: Annotated[SimulatedSource, doc("Made-up devices.")] | None = None
 
 

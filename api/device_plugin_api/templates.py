@@ -33,7 +33,7 @@ ATTRIBUTES: Mapping[str, tuple[str, ...]] = {
     "fpga": ("afuID", "interfaceID", "pciAddress", "pciRoot", "port"),
     "simulated": ("simulated",),
 }
-"""The attributes that devices of a source can have."""
+"""The attributes that devices of a source can have; a group's are the names of its members."""
 
 _VARIABLE = re.compile(r"\$\(([^)]*)\)")
 
@@ -43,10 +43,10 @@ def used(template: str) -> list[str]:
     return _VARIABLE.findall(template)
 
 
-def unknown(template: str, known: Collection[str]) -> Iterator[str]:
-    """What is wrong with it, worded for people."""
+def unknown(template: str, known: Collection[str], *, any_attribute: bool = False) -> Iterator[str]:
+    """What is wrong with it, worded for people. `any_attribute`: nobody knows beforehand which there are."""
     for name in used(template):
-        if name not in known:
+        if name not in known and not (any_attribute and name.startswith(ATTRIBUTE)):
             yield f"unknown variable $({name}); known are {', '.join(f'$({each})' for each in known)}"
 
 

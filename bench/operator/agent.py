@@ -170,6 +170,7 @@ class Agent:
             inventory=self._inventory,
             registration=self._registered,
             draining=False,
+            preview=False,
             cdi=False,
         )
         agreement = Agreement()

@@ -1,5 +1,7 @@
 """From the API server's JSON to facts. Reads only what is needed, and never fails over what it does not."""
 
+from collections.abc import Mapping
+
 import msgspec
 from msgspec import Raw, Struct
 
@@ -38,13 +40,13 @@ def version_of(meta: Meta) -> int:
     return int(meta.resource_version) if meta.resource_version.isdecimal() else 0
 
 
-def config(content: bytes) -> Config:
+def config(content: bytes, source_images: Mapping[str, str]) -> Config:
     """A DevicePluginConfig. A spec that our types cannot hold is told in `invalid`, a status like that is no status."""
     raw = msgspec.json.decode(content, type=Object)
     spec, invalid = None, ""
     try:
         spec = msgspec.json.decode(raw.spec, type=ConfigSpec)
-        invalid = validation.error(spec) or ""
+        invalid = validation.error(spec, source_images) or ""
     except msgspec.ValidationError as error:
         invalid = str(error).replace("`$.", "`spec.")
     try:

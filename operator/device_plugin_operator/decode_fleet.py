@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Raw
 
 from device_plugin_api import conditions
-from device_plugin_api.config import MAX_PROBLEMS, DeviceCounts, SlotCounts
+from device_plugin_api.config import MAX_PROBLEMS, SERVE, DeviceCounts, SlotCounts
 from device_plugin_api.group import CONFIG_LABEL, TRIAL_ANNOTATION
 from device_plugin_api.node import CordonedDevice
 from device_plugin_operator.decode import Object, Wire, version_of
@@ -31,6 +31,7 @@ class _NodeSpec(Wire, frozen=True):
     resources: Raw = Raw(b"[]")
     cordoned_devices: tuple[CordonedDevice, ...] = ()
     cdi: bool = False
+    mode: str = SERVE
     revision: str = ""
     config_uid: str = msgspec.field(name="configUID", default="")
     node_uid: str = msgspec.field(name="nodeUID", default="")
@@ -80,9 +81,9 @@ def node_object(content: bytes | Raw) -> NodeObject:
         config_uid=spec.config_uid,
         node=spec.node_name,
         node_uid=spec.node_uid,
-        revision=spec.revision if revision.of_json(bytes(spec.resources)) == spec.revision else "",
+        revision=spec.revision if revision.of_json(bytes(spec.resources), spec.mode) == spec.revision else "",
         observed_revision=status.observed_revision,
-        registered=_verdict(status.conditions, conditions.REGISTERED),
+        registered=_registered(status.conditions),
         accepted=_verdict(status.conditions, conditions.CONFIG_ACCEPTED),
         disagrees=agrees if agrees is not None and not agrees.holds else None,
         counts=status.counts,
@@ -101,6 +102,15 @@ def _verdict(found: tuple[_Condition, ...], type_: str) -> Verdict | None:
         if condition.type == type_:
             return Verdict(condition.status == "True", condition.message, condition.last_transition_time or "")
     return None
+
+
+def _registered(found: tuple[_Condition, ...]) -> Verdict | None:
+    """Whether all that shall be is registered."""
+    told = _verdict(found, conditions.REGISTERED)
+    reasons = {condition.reason for condition in found if condition.type == conditions.REGISTERED}
+    if told is not None and conditions.NOTHING_TO_REGISTER in reasons:
+        return Verdict(True, told.message, told.since)
+    return told
 
 
 def _offer(resource: _Resource) -> Offer:

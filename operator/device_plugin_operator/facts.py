@@ -68,6 +68,7 @@ class NodeObject(Struct, frozen=True, kw_only=True):
     """The revision its spec names, or "" when its resources are not what that revision is."""
     observed_revision: str
     registered: Verdict | None
+    """Whether all that shall be registered is."""
     accepted: Verdict | None
     disagrees: Verdict | None
     """Where the kubelet has something else than the agent offers."""

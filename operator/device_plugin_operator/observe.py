@@ -66,7 +66,7 @@ class Observer:
         )
         if content is None:
             return None
-        config = decode.config(content)
+        config = decode.config(content, self._settings.source_images)
         memory = self._memories.get(name)
         if memory is None or memory.uid != config.uid:
             memory = self._memories[name] = _Memory(config.uid)

@@ -33,7 +33,7 @@ class Roster:
         self.restless: set[str] = set()
         """Nodes that need a look."""
         self._config = config
-        self._wanted = revision.of(config.spec.resources) if config.spec is not None else ""
+        self._wanted = revision.of(config.spec.resources, config.spec.mode) if config.spec is not None else ""
         self._calm: dict[str, NodeObject] = {}
         self._devices = DeviceCounts()
         self._tallies: dict[str, _Tally] = {}

@@ -3,8 +3,10 @@
 import argparse
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+from device_plugin_api.hardware import SOURCE_NAME
 
 _TRUE, _FALSE = ("true", "1", "yes"), ("false", "0", "no", "")
 
@@ -16,6 +18,8 @@ class Settings:
     agent_image: str
     namespace: str = "device-plugin-system"
     agent_image_pull_policy: str = "IfNotPresent"
+    source_images: Mapping[str, str] = field(default_factory=dict)
+    """Name of a custom source → the agents' image that has it."""
     agents_namespace: str = "device-plugin-agents"
     agent_service_account: str = "device-plugin-agent"
     kubelet_root: str = "/var/lib/kubelet"
@@ -41,6 +45,7 @@ def parse(argv: Sequence[str], environ: Mapping[str, str] = os.environ) -> Setti
     flag("agent-image", "", "the agents' image; required")
     flag("namespace", "device-plugin-system", "the operator's own: its Lease is there")
     flag("agent-image-pull-policy", "IfNotPresent", "as in a pod", choices=("Always", "IfNotPresent", "Never"))
+    flag("source-images", "", "images of agents with custom sources: <source>=<image>, separated by commas or spaces")
     flag("agents-namespace", "device-plugin-agents", "where agents run")
     flag("agent-service-account", "device-plugin-agent", "ServiceAccount of agents, in that namespace")
     flag("kubelet-root", "/var/lib/kubelet", "the kubelets' root directory; device-plugins does not follow it")
@@ -59,6 +64,10 @@ def parse(argv: Sequence[str], environ: Mapping[str, str] = os.environ) -> Setti
         if text not in _TRUE + _FALSE:
             parser.error(f"--{name.replace('_', '-')} must be true or false, not {values[name]!r}")
         values[name] = text in _TRUE
+    try:
+        values["source_images"] = _images(values["source_images"])
+    except ValueError as error:
+        parser.error(f"--source-images {error}")
     if not values["agent_image"]:
         parser.error("--agent-image is needed: give it, or set DEVICE_PLUGIN_AGENT_IMAGE")
     if not values["http_port"].isdecimal() or int(values["http_port"]) > 65535:
@@ -69,3 +78,16 @@ def parse(argv: Sequence[str], environ: Mapping[str, str] = os.environ) -> Setti
     values["http_port"] = int(values["http_port"])
     values["kubeconfig"] = values["kubeconfig"] or None
     return Settings(**values)
+
+
+def _images(text: str) -> dict[str, str]:
+    """`a=x, b=y`; raises ValueError, worded for people."""
+    images: dict[str, str] = {}
+    for pair in text.replace(",", " ").split():
+        name, equals, image = pair.partition("=")
+        if not (SOURCE_NAME.fits(name) and equals and image):
+            raise ValueError(f"must be <source>=<image> each, not {pair!r}")
+        if name in images:
+            raise ValueError(f"names {name} twice")
+        images[name] = image
+    return images

@@ -203,8 +203,8 @@ class World:
         self.schedule()
         eventually(lambda: self.objects().keys() >= wanted, "each node has its object")
 
-    def report(self, node: str, *, healthy: int = 2, broken: Iterable[str] = ()) -> None:
-        """Play the agent: say what the node has."""
+    def report(self, node: str, *, healthy: int = 2, broken: Iterable[str] = (), unregistered: str = "") -> None:
+        """Play the agent: say what the node has, and why it is not registered."""
         item = self.objects()[node]
         lost = list(broken)
         counts = {
@@ -221,13 +221,14 @@ class World:
             {"id": name, "state": "Unhealthy", "reason": "DeviceMissing", "lastTransitionTime": STAMP} for name in lost
         ]
         good = {"status": "True", "reason": "Good", "message": "", "lastTransitionTime": STAMP}
+        registered = good | ({"status": "False", "reason": unregistered} if unregistered else {})
         status = {
             "observedRevision": item["spec"]["revision"],
             "agentVersion": "test",
-            "conditions": [{"type": "ConfigAccepted"} | good, {"type": "Registered"} | good],
+            "conditions": [{"type": "ConfigAccepted"} | good, {"type": "Registered"} | registered],
             "counts": counts,
             "resources": [
-                {"name": "example.com/camera", "registered": True, "counts": counts, "devices": devices},
+                {"name": "example.com/camera", "registered": not unregistered, "counts": counts, "devices": devices},
             ],
         }
         self.api.patch(API_VERSION, NODE, item["metadata"]["name"], {"status": status}, subresource="status")

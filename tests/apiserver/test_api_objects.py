@@ -51,6 +51,14 @@ def health(**members: Any) -> Json:
     return of(health=members)
 
 
+VIDEO: Json = {"name": "camera", "paths": {"include": ["/dev/video*"]}}
+LIGHT: Json = {"name": "light", "usb": {"vendorID": "0403"}}
+
+
+def rig(*members: Json, **more: Any) -> Json:
+    return of(source={"groups": {"members": list(members)} | more})
+
+
 def quantities(**members: Any) -> Json:
     return config(agent={"resources": members})
 
@@ -78,7 +86,7 @@ BAD_SOURCES = [
         "a source of two kinds",
         of(source={"paths": {"include": ["/dev/video*"]}, "simulated": {"count": 1}}),
         f"{FIRST}.source",
-        "exactly one source must be given: paths, usb, pci, network, fpga or simulated",
+        "exactly one source must be given: paths, usb, pci, network, fpga, groups, custom, simulated",
     ),
     bad("a resource without source", config(resources=[{"name": "a.com/b"}]), f"{FIRST}.source", "Required value"),
     bad("no globs", including(), INCLUDE, "should have at least 1 items"),
@@ -110,6 +118,12 @@ BAD_SOURCES = [
         of(source={"paths": {"include": ["/dev/a*"], "exclude": [f"/dev/a{i}" for i in range(33)]}}),
         f"{FIRST}.source.paths.exclude",
         "must have at most 32 items",
+    ),
+    bad(
+        "an unknown type of paths",
+        of(source={"paths": {"include": ["/dev/a*"], "type": "File"}}),
+        f"{FIRST}.source.paths.type",
+        '"Device", "Directory"',
     ),
     bad(
         "an FPGA's mode by another name",
@@ -588,6 +602,7 @@ BAD_SPECS = [
         )
         for most in (0, -1, "0%", "101%", "5", "%")
     ),
+    bad("another mode", config(mode="Try"), "spec.mode", '"Serve", "Preview"'),
     bad(
         "another answer to a regression",
         config(rollout={"onRegression": "Rollback"}),
@@ -654,9 +669,58 @@ BAD_NODE_OBJECTS = [
 ]
 
 
+MEMBERS = f"{FIRST}.source.groups.members"
+
+BAD_GROUPS = [
+    bad("a group of one", rig(VIDEO), MEMBERS, "should have at least 2 items"),
+    bad("a group of nine", rig(*(VIDEO | {"name": f"a{i}"} for i in range(9))), MEMBERS, "must have at most 8 items"),
+    bad("two members of one name", rig(VIDEO, VIDEO), f"{MEMBERS}[1]", "Duplicate value"),
+    bad("a member with capitals", rig(VIDEO, LIGHT | {"name": "Li"}), f"{MEMBERS}[1].name", "must be lower-case"),
+    bad("a member with a long name", rig(VIDEO, LIGHT | {"name": "l" * 17}), f"{MEMBERS}[1].name", "more than 16"),
+    bad(
+        "a member of no kind",
+        rig(VIDEO, {"name": "light"}),
+        f"{MEMBERS}[1]",
+        "exactly one source must be given: paths, usb or pci",
+    ),
+    bad("a member of two kinds", rig(VIDEO, VIDEO | LIGHT), f"{MEMBERS}[1]", "exactly one source must be given: paths"),
+    bad(
+        "a group of which nothing has to be there",
+        rig(VIDEO | {"optional": True}, LIGHT | {"optional": True}),
+        MEMBERS,
+        "at least one member must not be optional",
+    ),
+    bad(
+        "a member outside /dev",
+        rig(VIDEO, {"name": "a", "paths": {"include": ["/etc/a"]}}),
+        f"{MEMBERS}[1].paths.include[0]",
+        "must be an absolute path below /dev",
+    ),
+    bad(
+        "a package with capitals",
+        of(source={"custom": {"name": "Scales"}}),
+        f"{FIRST}.source.custom.name",
+        "must be lower-case letters, digits and '-'",
+    ),
+    bad(
+        "a parameter with a space",
+        of(source={"custom": {"name": "scales", "parameters": {"a b": ""}}}),
+        f"{FIRST}.source.custom.parameters",
+        "each name must be at most 63 letters, digits",
+    ),
+    bad(
+        "17 parameters",
+        of(source={"custom": {"name": "scales", "parameters": {f"a{i}": "" for i in range(17)}}}),
+        f"{FIRST}.source.custom.parameters",
+        "must have at most 16 items",
+    ),
+    bad("groups by luck", rig(VIDEO, LIGHT, pairBy="Luck"), f"{FIRST}.source.groups.pairBy", '"Single", "Number"'),
+]
+
 BAD = [
     *BAD_NAMES,
     *BAD_SOURCES,
+    *BAD_GROUPS,
     *BAD_SHARING,
     *BAD_ALLOCATIONS,
     *BAD_HEALTH,
@@ -749,7 +813,15 @@ GOOD_OBJECTS = [
     good("every wildcard", including("/dev/video?", "/dev/snd/pcm*", "/dev/tty[A-Z][!0]", "/dev/bus/usb/001/*")),
     good("a name with dots and a space", including("/dev/.hidden", "/dev/a..b", "/dev/a b")),
     good("everything in /dev", including("/dev/*")),
+    good("directories", of(source={"paths": {"include": ["/dev/dvb/adapter*"], "type": "Directory"}})),
     good("excludes", of(source={"paths": {"include": ["/dev/a*"], "exclude": ["/dev/a9", "/dev/mem"]}})),
+    good(
+        "a package of somebody's", of(source={"custom": {"name": "my-scales", "parameters": {"min.Grams_1-a": "5 kg"}}})
+    ),
+    good(
+        "groups of every kind of member",
+        rig(VIDEO, LIGHT | {"optional": True}, {"name": "card0", "pci": {"vendors": ["1234"]}}, pairBy="Number"),
+    ),
     good("simulated devices", of(source={"simulated": {"count": 10000, "numaNodes": 8}})),
     good("no simulated devices", of(source={"simulated": {"count": 0}})),
     good("shared devices", of(sharing={"replicas": 1000, "maxPerContainer": 2})),
@@ -788,6 +860,7 @@ GOOD_OBJECTS = [
     good("quantities in every way", quantities(requests={"cpu": 1, "memory": "1e6"}, limits={"cpu": "1000m"})),
     good("as much reserved as allowed", quantities(requests={"memory": "1Gi"}, limits={"memory": 1073741824})),
     good("no limits", quantities(limits={})),
+    good("a preview", config(mode="Preview")),
     good("so many nodes at a time", config(rollout={"maxUnavailable": 5, "paused": True})),
     good("a share of the nodes at a time", config(rollout={"maxUnavailable": "100%", "onRegression": "Continue"})),
     good("another priority class", config(agent={"priorityClassName": "devices.high"})),
@@ -830,6 +903,7 @@ def lost(sent: Any, kept: Any, path: str) -> list[str]:
 
 
 DEFAULT_RESOURCE: Json = {
+    "source": {"paths": {"include": ["/dev/video*"], "type": "Device"}},
     "sharing": {"replicas": 1},
     "allocation": {"permissions": "rw", "policy": "Aligned"},
     "health": {"probes": [{"type": "Exists"}], "periodSeconds": 10, "failureThreshold": 3, "successThreshold": 2},
@@ -845,6 +919,7 @@ DEFAULT_AGENT: Json = {
 def test_a_config_comes_back_with_the_documented_defaults_and_no_others(api: Client) -> None:
     created = api.create(config(), dry_run=True)
     assert created["spec"] == {
+        "mode": "Serve",
         "resources": [resource() | DEFAULT_RESOURCE],
         "rollout": DEFAULT_ROLLOUT,
         "agent": DEFAULT_AGENT,
@@ -917,11 +992,16 @@ def test_a_misspelt_field_is_refused_by_name_as_kubectl_asks_for(api: Client) ->
 
 def test_a_misspelt_field_is_dropped_when_the_client_does_not_ask_for_checks(api: Client) -> None:
     created = api.create(TYPO, dry_run=True, field_validation="Ignore")
-    assert created["spec"]["resources"][0]["source"] == {"paths": {"include": ["/dev/video*"]}}
+    assert created["spec"]["resources"][0]["source"] == DEFAULT_RESOURCE["source"]
 
 
 def test_a_status_sent_with_a_new_object_is_dropped(api: Client) -> None:
     assert "status" not in api.create(config() | {"status": {"observedGeneration": 1}}, dry_run=True)
+
+
+def test_a_group_in_a_group_is_refused(api: Client) -> None:
+    with pytest.raises(ApiError, match=r'unknown field "spec\.resources\[0\]\.source\.groups\.members\[1\]\.groups"'):
+        api.create(rig(VIDEO, {"name": "rig", "groups": {"members": [VIDEO, LIGHT]}}), dry_run=True)
 
 
 def test_the_largest_legal_config_is_accepted(api: Client) -> None:

@@ -189,6 +189,22 @@ def test_a_rollout_stops_at_a_node_that_gets_worse_and_the_former_content_is_the
     assert ("Warning", "RolloutPaused") in world.events()
 
 
+def test_a_config_in_preview_says_so_and_serves_when_it_is_told_to(operator: RunningOperator, world: World) -> None:
+    name = world.node("a")
+    world.apply(mode="Preview")
+    world.start([name])
+    assert world.objects()[name]["spec"]["mode"] == "Preview"
+    world.report(name, unregistered="Preview")
+    eventually(lambda: world.reason() == "Preview", "it is told")
+    status = world.config["status"]
+    assert (status["nodes"]["ready"], status["devices"]["total"]) == (1, 2)
+    world.apply(mode="Serve")
+    eventually(lambda: world.objects()[name]["spec"]["mode"] == "Serve", "the node is told to serve")
+    eventually(lambda: world.reason() == "RolloutInProgress", "the agent has not taken it yet")
+    world.report(name)
+    eventually(lambda: world.reason() == "AllNodesReady", "it has")
+
+
 def test_while_a_rollout_is_paused_no_node_gets_the_new_content(operator: RunningOperator, world: World) -> None:
     name = world.node("a")
     world.apply(rollout={"paused": True})

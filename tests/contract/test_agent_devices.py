@@ -1,6 +1,7 @@
 """The agent's devices as the kubelet and the report see them."""
 
 import asyncio
+import shutil
 from collections.abc import Callable
 from itertools import pairwise
 
@@ -12,7 +13,8 @@ from device_plugin_agent.kubelet_api import deviceplugin_pb2 as api
 from device_plugin_agent.kubelet_api import deviceplugin_pb2_grpc as rpc
 from device_plugin_agent.sources import Discovery
 from device_plugin_agent.sources.paths import Paths
-from device_plugin_api.resource import Allocation, EnvVar, Health, Mount
+from device_plugin_api.resource import Allocation, EnvVar, Health, Mount, Resource
+from device_plugin_api.sources import PathsSource, Source
 from kubelet_double.pods import Pod
 
 
@@ -64,6 +66,30 @@ async def test_a_container_gets_nodes_environment_mounts_and_annotations(bench: 
     }
     assert [(mount.host_path, mount.read_only) for mount in options.mounts.values()] == [("/opt/calibration", True)]
     assert options.annotations == {"example.com/lens": "video0"}
+
+
+async def test_a_directory_is_handed_out_with_what_is_in_it_by_then(bench: Bench) -> None:
+    card = bench.dev / "cards/card0"
+    source = Source(paths=PathsSource(include=("/dev/cards/*",), type="Directory"))
+    bench.api.put(spec(Resource(name=CAMERA, source=source, health=Health(period_seconds=3600))))
+    async with bench.agent():
+        await bench.offers(0, 0)
+        card.mkdir(parents=True)
+        bench.plug("video0")
+        (bench.dev / "video0").rename(card / "in")
+        await bench.offers(1, 1)
+        (card / "deep").mkdir()
+        bench.plug("video1")
+        (bench.dev / "video1").rename(card / "deep/out")
+        await bench.until(
+            lambda: [device.attributes["nodes"] for device in bench.resource_status().devices] == ["in,deep/out"]
+        )
+        await bench.kubelet.admit(Pod("p"), "c", {CAMERA: 1})
+        options = await bench.kubelet.start_container(Pod("p"), "c")
+        shutil.rmtree(card)
+        await bench.offers(0, 1)
+    assert options.envs["CAMERA_PATH"] == "/dev/cards/card0"
+    assert set(options.devices) == {"/dev/cards/card0/in", "/dev/cards/card0/deep/out"}
 
 
 async def test_who_has_a_device_is_reported_and_so_is_its_release(bench: Bench) -> None:

@@ -1,11 +1,16 @@
 """What a node may throw at an agent, and nothing comes of it."""
 
 import asyncio
+import errno
+import os
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 
-from contract.agent_bench import CAMERA, Bench, spec
+from contract.agent_bench import CAMERA, Bench, resource, spec
+from device_plugin_api.resource import Health
 from kubelet_double.pods import Pod
 
 
@@ -120,3 +125,46 @@ async def test_an_agent_may_be_told_to_end_at_any_moment_of_its_start(bench: Ben
         for _ in range(turns):
             await asyncio.sleep(0)
     assert list(bench.kubelet.directory.glob("dp-*.sock")) == []
+
+
+async def test_a_full_disk_costs_only_the_next_starts_independence(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench.plug("video0")
+    bench.api.put(spec())
+    async with bench.agent():
+        await bench.offers(1, 1)
+    with monkeypatch.context() as disk:
+        disk.setattr("os.fsync", full)
+        async with bench.agent():
+            await bench.offers(1, 1)
+            bench.api.put(spec(resource(health=Health(period_seconds=5)), revision="r2"))
+            await bench.until(lambda: bench.api.reported().observed_revision == "r2")
+            await bench.offers(1, 1)
+            await bench.kubelet.admit(Pod("p"), "c", {CAMERA: 1})
+    assert "No space left on device" in str([vars(record).get("err") for record in caplog.records])
+    bench.api.down = True
+    async with bench.agent():  # with what was saved before
+        await bench.offers(1, 1)
+
+
+async def test_a_configuration_of_monstrous_size_is_served_or_rejected_and_ends_nothing(bench: Bench) -> None:
+    bench.plug("video0")
+    bench.api.put(spec())
+    sane = msgspec.to_builtins(spec(revision="r2"))
+    async with bench.agent():
+        await bench.offers(1, 1)
+        monsters: tuple[dict[str, Any], ...] = (
+            {"resources": sane["resources"] * 5000},
+            {"resources": [{"name": "x" * 1_000_000}]},
+            {"cordonedDevices": [{"resource": CAMERA, "device": f"d{n}", "reason": "r" * 100} for n in range(20_000)]},
+            {"aNewerField": {"deep": [[[["x" * 100_000]]]]}},
+        )
+        for number, monster in enumerate(monsters, start=1):
+            bench.api.put_raw(sane | monster)
+            bench.plug(f"video{number}")
+            await bench.offers(number + 1, number + 1)
+
+
+def full(*_: object, **__: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -83,7 +83,6 @@ def test_a_killed_agent_comes_back_to_the_same_pods_and_ids_and_leaves_no_socket
 def test_a_restarted_kubelet_has_everything_back_before_anybody_notices(bed: Bed) -> None:
     device = with_a_pod(bed)
     check = bed.undisturbed("user")
-    agent = bed.agent()["metadata"]["name"]
     on_node(NODE, "systemctl restart kubelet")
     shown: set[int] = set()
 
@@ -96,9 +95,7 @@ def test_a_restarted_kubelet_has_everything_back_before_anybody_notices(bed: Bed
         return float(on_node(NODE, "stat -c %.Z /var/lib/kubelet/device-plugins/kubelet.sock"))
 
     def registered_at() -> float:
-        path = f"/api/v1/namespaces/{AGENTS}/pods/{agent}/log"
-        log = str(bed.client.request("GET", path).get("text", ""))
-        lines = [line for line in log.splitlines() if '"msg": "Registered"' in line]
+        lines = [line for line in bed.agent_log() if '"msg": "Registered"' in line]
         return float(lines[-1].partition('"ts": ')[2].partition(",")[0])
 
     until(watched, "the agent registered with the new kubelet", every=0.2)

@@ -8,9 +8,9 @@ from e2e_bed.cluster import WORKERS, Json, on_node
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 
 NODE = WORKERS[0]
-GROUP = 4000
+OWNER, GROUP = 3000, 4000
 USER = {"runAsUser": 1000, "runAsGroup": GROUP, "runAsNonRoot": True}
-BY_CDI: Json = {"cdi": {"gid": GROUP, "fileMode": "0640"}, "permissions": "r"}
+BY_CDI: Json = {"cdi": {"uid": OWNER, "gid": GROUP, "fileMode": "0640"}, "permissions": "r"}
 
 
 def plug_for_root(bed: Bed, *numbers: int) -> None:
@@ -21,7 +21,7 @@ def plug_for_root(bed: Bed, *numbers: int) -> None:
 
 def opening(bed: Bed) -> str:
     """A script that says whose the device is, and reads from it."""
-    return f'stat -c "%g %a" ${bed.env}_PATH; head -c 3 ${bed.env}_PATH | od -An -c;'
+    return f'stat -c "%u %g %a" ${bed.env}_PATH; head -c 3 ${bed.env}_PATH | od -An -c;'
 
 
 def cdi_files() -> set[str]:
@@ -34,7 +34,7 @@ def test_a_container_that_is_not_root_opens_a_device_by_cdi_and_not_without(bed:
     bed.kubelet_has(0)
     bed.pod("reader", 1, script=opening(bed), user=USER)
     bed.running("reader")
-    assert bed.told("reader")[-2:] == [f"{GROUP} 640", "  \\0  \\0  \\0"]
+    assert bed.told("reader")[-2:] == [f"{OWNER} {GROUP} 640", "  \\0  \\0  \\0"]
     (resource,) = bed.report()["status"]["resources"]
     assert resource["cdi"] is True
     assert on_node(NODE, f"stat -c %a /dev/{bed.device(0)}").strip() == "600", "the host's own node is as it was"

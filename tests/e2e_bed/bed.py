@@ -149,6 +149,11 @@ class Bed:
         """The agent pod of a node; fails when there is none."""
         return next(pod for pod in self.agents() if pod["spec"].get("nodeName") == node)
 
+    def agent_log(self, node: str = WORKERS[0]) -> list[str]:
+        """What the agent of a node wrote since its container was started, line by line."""
+        path = f"/api/v1/namespaces/{AGENTS}/pods/{self.agent(node)['metadata']['name']}/log"
+        return str(self.client.request("GET", path).get("text", "")).splitlines()
+
     def agent_pid(self, node: str = WORKERS[0]) -> str:
         """PID, in the node, of the agent's process; empty while there is none. Needs no API server."""
         # The brackets keep the pattern from matching the shell that carries it.

@@ -14,13 +14,20 @@ class KubeletView:
     """One node's podresources. The socket is reached through the node's own file system under /proc."""
 
     def __init__(self, node: str) -> None:
-        pid = run("docker", "inspect", "--format", "{{.State.Pid}}", node).strip()
+        self._node = node
         # A socket's path ends at 107 bytes; through a link it stays short.
         self._folder = Path(tempfile.mkdtemp(prefix="pr-", dir="/tmp"))
-        (self._folder / "s").symlink_to(f"/proc/{pid}/root/var/lib/kubelet/pod-resources")
+        self.again()
         options = (("grpc.max_receive_message_length", -1), ("grpc.default_authority", "localhost"))
         self._channel = grpc.insecure_channel(f"unix:{self._folder}/s/kubelet.sock", options=options)
         self._lister = rpc.PodResourcesListerStub(self._channel)
+
+    def again(self) -> None:
+        """Find the node, which was started anew."""
+        pid = run("docker", "inspect", "--format", "{{.State.Pid}}", self._node).strip()
+        link = self._folder / "s"
+        link.unlink(missing_ok=True)
+        link.symlink_to(f"/proc/{pid}/root/var/lib/kubelet/pod-resources")
 
     def close(self) -> None:
         """Hang up."""

@@ -123,6 +123,10 @@ class Clients:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    async def cut(self, resource: str) -> None:
+        """The connection to whoever serves a resource breaks; the kubelet lives on."""
+        await self._by_resource[resource].close()
+
     async def shut_down(self) -> None:
         """The kubelet's process ends: every connection goes, nobody is told."""
         tasks = tuple(self._tasks)

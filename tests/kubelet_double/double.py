@@ -100,6 +100,11 @@ class KubeletDouble:
         await self.stop()
         await self.start()
 
+    async def cut(self, resource: str) -> None:
+        """The connection to a plugin breaks, and the kubelet lives on."""
+        assert self._process is not None, "the kubelet is stopped"
+        await self._process.clients.cut(resource)
+
     def wipe(self) -> None:
         """Empty the device plugin directory, checkpoint and sockets included, as a careless administrator does."""
         for path in self.directory.iterdir():

@@ -37,6 +37,8 @@ class Registered:
     endpoint: str
     version: str
     error: str | None
+    deadline: float | None
+    """Seconds that the plugin left for it."""
 
 
 @dataclass(frozen=True)
@@ -74,9 +76,9 @@ class Journal:
         self.received.append(ReceivedList(self.clock.monotonic(), resource, endpoint, devices))
         self.notify()
 
-    def registered(self, resource: str, endpoint: str, version: str, error: str | None) -> None:
+    def registered(self, resource: str, endpoint: str, version: str, error: str | None, deadline: float | None) -> None:
         """Note an answered Register."""
-        self.registrations.append(Registered(self.clock.monotonic(), resource, endpoint, version, error))
+        self.registrations.append(Registered(self.clock.monotonic(), resource, endpoint, version, error, deadline))
         self.notify()
 
     def called(

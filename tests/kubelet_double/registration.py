@@ -28,10 +28,11 @@ class RegistrationService(rpc.RegistrationServicer):
     ) -> api.Empty:
         """The order is upstream's: version, name, dial, options; the request's own options are not looked at."""
         error: str | None = "the caller went away"
+        deadline = context.time_remaining()
         try:
             error = await self._refused(request)
         finally:
-            self._journal.registered(request.resource_name, request.endpoint, request.version, error)
+            self._journal.registered(request.resource_name, request.endpoint, request.version, error, deadline)
         if error is not None:
             await context.abort(grpc.StatusCode.UNKNOWN, error)
         return api.Empty()

@@ -1,11 +1,17 @@
 """What agents refuse although an API server let it through."""
 
 import pytest
+from msgspec.structs import replace
 
 from device_plugin_api.checks import problems
 from device_plugin_api.resource import Allocation, Cdi, EnvVar, Mount, Resource
+from device_plugin_api.rules import ONE_SOURCE
 from device_plugin_api.sources import (
+    SOURCES,
+    CustomSource,
     FpgaSource,
+    GroupMember,
+    GroupsSource,
     NetworkSource,
     PathsSource,
     PciSource,
@@ -73,7 +79,12 @@ def test_paths_outside_dev_are_refused(glob: str) -> None:
 
 @pytest.mark.parametrize("source", [Source(), Source(paths=PATHS.paths, simulated=SimulatedSource(count=1))])
 def test_exactly_one_source_must_be_given(source: Source) -> None:
-    assert of(source=source) == ["source: exactly one source must be given: paths, usb, pci, network, fpga, simulated"]
+    (problem,) = of(source=source)
+    assert problem == f"source: {ONE_SOURCE[0]['message']}"
+
+
+def test_the_api_server_knows_the_same_sources() -> None:
+    assert ONE_SOURCE[0]["message"].endswith(f": {', '.join(SOURCES)}")
 
 
 @pytest.mark.parametrize(
@@ -104,6 +115,62 @@ def test_exactly_one_source_must_be_given(source: Source) -> None:
 def test_hardware_that_is_named_in_no_way_a_bus_does_is_refused_with_the_field(source: Source, problem: str) -> None:
     (found,) = of(source=source)
     assert found.startswith(problem)
+
+
+def rig(*members: GroupMember, pair_by: str = "Single") -> Source:
+    return Source(groups=GroupsSource(members=members, pair_by=pair_by))
+
+
+CAMERA = GroupMember(name="camera", paths=PATHS.paths)
+LIGHT = GroupMember(name="light", usb=UsbSource(vendor_id="0403"))
+
+
+@pytest.mark.parametrize(
+    ("source", "problem"),
+    [
+        (rig(CAMERA, replace(LIGHT, name="Li")), "source.groups.members: 'Li' must be lower-case letters and digits"),
+        (rig(CAMERA, CAMERA), "source.groups.members: each name may stand only once"),
+        (
+            rig(replace(CAMERA, optional=True), replace(LIGHT, optional=True)),
+            "source.groups.members: at least one must not be optional",
+        ),
+        (rig(CAMERA, LIGHT, pair_by="Luck"), "source.groups.pairBy: must be Single or Number"),
+        (rig(CAMERA, GroupMember(name="none")), "source.groups.members[none]: exactly one source must be given"),
+        (
+            rig(CAMERA, replace(LIGHT, pci=PciSource(vendors=("1234",)))),
+            "source.groups.members[light]: exactly one source must be given",
+        ),
+        (
+            rig(CAMERA, GroupMember(name="light", paths=PathsSource(include=("/etc/shadow",)))),
+            "source.groups.members[light].paths.include: '/etc/shadow' must be",
+        ),
+        (
+            rig(CAMERA, GroupMember(name="light", usb=UsbSource(vendor_id="1"))),
+            "source.groups.members[light].usb.vendorID: '1' must be four hexadecimal digits",
+        ),
+    ],
+)
+def test_a_group_that_cannot_be_is_refused_with_its_member(source: Source, problem: str) -> None:
+    (found,) = of(source=source)
+    assert found.startswith(problem)
+
+
+@pytest.mark.parametrize(
+    ("custom", "problem"),
+    [
+        (CustomSource(name="Scales"), "source.custom.name: 'Scales' must be lower-case letters, digits and '-'"),
+        (CustomSource(name="a", parameters={"b c": ""}), "source.custom.parameters: 'b c' must be at most 63 letters"),
+    ],
+)
+def test_a_source_of_a_package_that_nobody_could_name_is_refused(custom: CustomSource, problem: str) -> None:
+    (found,) = of(source=Source(custom=custom))
+    assert found.startswith(problem)
+
+
+def test_the_attributes_of_a_group_are_its_members() -> None:
+    assert of(Allocation(env=(EnvVar(name="A", value="$(attributes.light)"),)), source=rig(CAMERA, LIGHT)) == []
+    (problem,) = of(Allocation(env=(EnvVar(name="A", value="$(attributes.sound)"),)), source=rig(CAMERA, LIGHT))
+    assert "unknown variable $(attributes.sound)" in problem
 
 
 def test_hexadecimal_numbers_may_have_their_prefix() -> None:

@@ -25,6 +25,6 @@ CONFIGS = [
 @pytest.mark.parametrize("spec", CONFIGS)
 def test_a_sample_is_accepted_by_operator_and_agent(spec: dict[str, object], tmp_path: Path) -> None:
     decoded = msgspec.convert(spec, ConfigSpec)
-    assert validation.error(decoded) is None
+    assert validation.error(decoded, {}) is None
     for resource in decoded.resources:
         prepare(resource, HostView(dev_root=tmp_path, sys_root=tmp_path), ManualClock())

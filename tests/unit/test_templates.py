@@ -30,8 +30,9 @@ def test_what_is_replaced_is_gone_and_nothing_else(template: str, variables: dic
         assert expanded == template
 
 
-@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize("source", ATTRIBUTES)
 def test_the_attributes_of_every_source_are_listed(source: str) -> None:
+    assert source in SOURCES
     code = Path("agent/device_plugin_agent/sources", f"{source}.py").read_text()
     for attribute in ATTRIBUTES[source]:
         assert f'"{attribute}"' in code

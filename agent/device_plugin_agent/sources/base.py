@@ -28,6 +28,8 @@ class Candidate:
     """What people call it: its path on the host; empty for a device without a node."""
     nodes: tuple[str, ...] = ()
     """Host paths of its own device nodes, links followed."""
+    directory: str = ""
+    """Host path of the directory that it is, links followed: its nodes keep their places in it. Empty for most."""
     shared_nodes: tuple[str, ...] = ()
     """Host paths of nodes that a container needs too, and that every device of the kind has: /dev/vfio/vfio."""
     hardware: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""Device nodes found by path: globs below the host's /dev."""
+"""Devices found by path: globs below the host's /dev."""
 
 import os
 import stat
@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from device_plugin_agent.sources import device_directory
 from device_plugin_agent.sources.base import Candidate, Discovery
 from device_plugin_agent.sources.host import HostView
 from device_plugin_agent.sources.identity import id_of_path
-from device_plugin_agent.sources.selection import printable
+from device_plugin_agent.sources.selection import MAX_DROPPED_SHOWN, printable
 from device_plugin_agent.uevents import Uevent
 from device_plugin_api.hostpaths import DEVICE_ROOT
 from device_plugin_api.node import SelectionStep
 from device_plugin_api.sources import PathsSource
 
-_MAX_DROPPED_SHOWN = 8
 _GLOB = frozenset("*?[")
 
 
@@ -26,36 +26,41 @@ class _Refused(Exception):
 
 
 class Paths:
-    """Each match of an include that no exclude names is one device, if it is a device node that may be offered."""
+    """Each match of an include that no exclude names is one device, if it is of the right type and may be offered."""
 
     def __init__(self, spec: PathsSource, host: HostView) -> None:
         self._include = tuple(_relative(pattern) for pattern in spec.include)
         self._exclude = tuple(_relative(pattern) for pattern in spec.exclude)
+        self._directory_type = spec.type == "Directory"
         self._host = host
 
     def discover(self) -> Discovery:
         """Look at /dev once."""
         matched = sorted({name for pattern in self._include for name in self._matches(pattern)})
         included = [name for name in matched if not any(_fits(name, pattern) for pattern in self._exclude)]
-        candidates: dict[str, Candidate] = {}
+        found: list[Candidate] = []
+        owners: dict[str, str] = {}
         dropped: list[str] = []
         for name in included:
             try:
-                node, candidate = self._examine(name)
+                node, candidate = self._examine(name, dropped)
+                places = (f"{DEVICE_ROOT}/{node}", *candidate.nodes)
+                same = next((owners[place] for place in places if place in owners), None)
+                if same is not None:
+                    raise _Refused(f"the same device as {same}")
             except _Refused as refusal:
-                dropped.append(printable(f"{DEVICE_ROOT}/{name}: {refusal.why}"))
+                dropped.append(f"{DEVICE_ROOT}/{name}: {refusal.why}")
                 continue
-            if node in candidates:
-                dropped.append(printable(f"{DEVICE_ROOT}/{name}: the same device as {candidates[node].path}"))
-                continue
-            candidates[node] = candidate
-        found = tuple(sorted(candidates.values(), key=lambda candidate: candidate.id))
+            owners |= dict.fromkeys(places, candidate.path)
+            found.append(candidate)
+        last = "directories of device nodes" if self._directory_type else "device nodes"
+        shown = tuple(map(printable, dropped[:MAX_DROPPED_SHOWN]))
         return Discovery(
-            candidates=found,
+            candidates=tuple(sorted(found, key=lambda candidate: candidate.id)),
             steps=(
                 SelectionStep(step="matched by include", kept=len(matched)),
                 SelectionStep(step="not excluded", kept=len(included)),
-                SelectionStep(step="device nodes", kept=len(found), dropped=tuple(dropped[:_MAX_DROPPED_SHOWN])),
+                SelectionStep(step=last, kept=len(found), dropped=shown),
             ),
         )
 
@@ -64,6 +69,9 @@ class Paths:
         directories: set[Path] = set()
         for pattern in self._include:
             directories |= set(self._directories(pattern))
+            if self._directory_type:
+                for name in self._matches(pattern):
+                    directories.update(device_directory.below(self._host, name))
         return frozenset(directories)
 
     def concerns(self, event: Uevent) -> bool:
@@ -104,8 +112,11 @@ class Paths:
         except ValueError:
             return None
 
-    def _examine(self, name: str) -> tuple[str, Candidate]:
-        """The node behind `name` and the device it is; raises _Refused when it may not be offered."""
+    def _examine(self, name: str, dropped: list[str]) -> tuple[str, Candidate]:
+        """What `name` leads to below /dev, and the device it is; raises _Refused when it may not be offered.
+
+        What a directory has to do without is added to `dropped`.
+        """
         path = f"{DEVICE_ROOT}/{name}"
         if not path.isprintable():
             raise _Refused("its name has unprintable characters")
@@ -123,6 +134,10 @@ class Paths:
         except OSError as error:
             failure = f"cannot be looked at: {error.strerror}"
             return node, Candidate(id=id_of_path(name), path=path, attributes=attributes, failure=failure)
+        if self._directory_type:
+            if not stat.S_ISDIR(seen.st_mode):
+                raise _Refused("it is no directory")
+            return node, self._directory_of_nodes(name, node, attributes, dropped)
         refusal = self._host.refusal(seen)
         if refusal is not None:
             raise _Refused(refusal)
@@ -135,6 +150,24 @@ class Paths:
             sysfs=self._host.sysfs(seen.st_rdev, block=block),
             numa_node=self._host.numa_node(seen.st_rdev, block=block),
             attributes=attributes,
+        )
+
+    def _directory_of_nodes(
+        self, name: str, directory: str, attributes: dict[str, str], dropped: list[str]
+    ) -> Candidate:
+        try:
+            content = device_directory.look(self._host, directory)
+        except device_directory.Unfit as unfit:
+            raise _Refused(unfit.why) from None
+        dropped += content.left_out
+        inside = [node.removeprefix(f"{DEVICE_ROOT}/{directory}/") for node in content.nodes]
+        return Candidate(
+            id=id_of_path(name),
+            path=f"{DEVICE_ROOT}/{name}",
+            nodes=content.nodes,
+            directory=f"{DEVICE_ROOT}/{directory}",
+            numa_node=content.numa_node,
+            attributes=attributes | {"nodes": ",".join(inside)},
         )
 
 

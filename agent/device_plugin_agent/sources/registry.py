@@ -10,6 +10,7 @@ from device_plugin_agent.sources.simulated import Simulated
 from device_plugin_agent.sources.usb import Usb
 from device_plugin_api.resource import Resource
 from device_plugin_api.sources import SOURCES
+from device_plugin_api.sources import Source as SourceSpec
 
 __all__ = ["HostView", "UnknownSource", "source_for"]
 
@@ -21,18 +22,31 @@ class UnknownSource(ValueError):
 def source_for(resource: Resource, host: HostView, clock: Clock) -> Source:
     """The source of a resource; raises UnknownSource."""
     spec = resource.source
-    if spec.paths is not None:
-        return Paths(spec.paths, host)
-    if spec.usb is not None:
-        return Usb(spec.usb, host)
-    if spec.pci is not None:
-        return Pci(spec.pci, host)
     if spec.network is not None:
         return Network(spec.network, host)
     if spec.fpga is not None:
         from device_plugin_agent.sources.fpga import Fpga
 
         return Fpga(spec.fpga, host)
+    if spec.groups is not None:
+        from device_plugin_agent.sources.groups import Groups
+
+        return Groups(resource.name, spec.groups, lambda member: _devices(member, host))
+    if spec.custom is not None:
+        from device_plugin_agent.sources.custom import Custom
+
+        return Custom(spec.custom, host)
     if spec.simulated is not None:
         return Simulated(resource.name, spec.simulated, clock)
+    return _devices(spec, host)
+
+
+def _devices(spec: SourceSpec, host: HostView) -> Source:
+    """The sources that a group may have for members."""
+    if spec.paths is not None:
+        return Paths(spec.paths, host)
+    if spec.usb is not None:
+        return Usb(spec.usb, host)
+    if spec.pci is not None:
+        return Pci(spec.pci, host)
     raise UnknownSource(f"this agent knows the sources {', '.join(SOURCES)}, and none of them is given")

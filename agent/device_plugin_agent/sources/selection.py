@@ -6,7 +6,9 @@ from typing import Generic, TypeVar
 from device_plugin_agent.sources.base import Unfit
 from device_plugin_api.node import SelectionStep
 
-_MAX_DROPPED_SHOWN = 8
+MAX_DROPPED_SHOWN = 8
+"""Candidates of one step; what the API server takes."""
+
 _MAX_LINE = 256
 
 _Item = TypeVar("_Item")
@@ -42,7 +44,7 @@ class Selection(Generic[_Item]):
         self.items = [item for item, why in judged if why is None]
         dropped = [printable(f"{self._name(item)}: {why}") for item, why in judged if why]
         self.steps.append(
-            SelectionStep(step=printable(step), kept=len(self.items), dropped=tuple(dropped[:_MAX_DROPPED_SHOWN]))
+            SelectionStep(step=printable(step), kept=len(self.items), dropped=tuple(dropped[:MAX_DROPPED_SHOWN]))
         )
 
 

@@ -12,7 +12,7 @@ from device_plugin_api import group, names
 from device_plugin_api.config import ConfigSpec
 from device_plugin_api.hostpaths import DEVICE_INFO, HEARTBEATS
 from device_plugin_operator.facts import Config
-from device_plugin_operator.plan import revision
+from device_plugin_operator.plan import images, revision
 from device_plugin_operator.settings import Settings
 
 Json = dict[str, Any]
@@ -107,7 +107,7 @@ def _container(config: Config, spec: ConfigSpec, settings: Settings, mounts: lis
         arguments.append("--allow-memory-devices")
     return {
         "name": "agent",
-        "image": settings.agent_image,
+        "image": images.chosen(spec, settings.agent_image, settings.source_images),
         "imagePullPolicy": settings.agent_image_pull_policy,
         "args": arguments,
         "env": [{"name": "NODE_NAME", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}}],

@@ -71,7 +71,7 @@ def lookups(
 
 def changes(snapshot: Snapshot, spec: ConfigSpec) -> list[Action]:
     """All that has to be done to the NodeDevicePlugins of this config."""
-    wanted = revision.of(spec.resources)
+    wanted = revision.of(spec.resources, spec.mode)
     pods = agents.by_node(snapshot.pods)
     step = next_step(snapshot, spec)
     actions: list[Action] = [
@@ -98,7 +98,7 @@ def next_step(snapshot: Snapshot, spec: ConfigSpec) -> Step:
     """Where the rollout of the resources goes on."""
     found_agents = agents.assess(snapshot.nodes, agents.by_node(snapshot.pods), snapshot.unready, snapshot.now)
     names_ = [resource.name for resource in spec.resources]
-    wanted = revision.of(spec.resources)
+    wanted = revision.of(spec.resources, spec.mode)
     return rollout.step(snapshot.nodes, found_agents, wanted, names_, spec.rollout, snapshot.calm.nodes)
 
 
@@ -166,7 +166,7 @@ def _create(config: Config, spec: ConfigSpec, machine: Machine, wanted: str) -> 
 
 
 def _content(spec: ConfigSpec, wanted: str) -> dict[str, Any]:
-    return {"revision": wanted, "resources": revision.written(spec.resources)}
+    return {"mode": spec.mode, "revision": wanted, "resources": revision.written(spec.resources)}
 
 
 def removed(actions: Iterable[Action]) -> frozenset[str]:

@@ -29,6 +29,8 @@ class View:
     down: Sequence[tuple[str, str]]
     """Node and reason of agents that do not work."""
     never_created: bool
+    preview: bool
+    """Nothing is to be registered."""
     nodes: NodeCounts
     desired_known: bool
     rolling: bool
@@ -173,6 +175,20 @@ def kubelet_disagrees(view: View) -> Verdict | None:
     )
 
 
+def preview(view: View) -> Verdict | None:
+    """Every node shows what it would offer."""
+    if not view.preview or not view.devices.total:
+        return None
+    return Verdict(
+        reason="Preview",
+        message=f"Pods get none of {_many(view.devices.total, 'device')} on {_many(view.nodes.desired, 'node')}: "
+        f"set spec.mode to Serve to offer them. Which ones, and what each step of the selection saw: "
+        f"kubectl get ndp -l {CONFIG_LABEL}={view.name} -o yaml",
+        ready=True,
+        degraded=None,
+    )
+
+
 def some_unhealthy(view: View) -> Verdict | None:
     """Every node serves; a device does not work."""
     troubled = view.devices.unhealthy + view.devices.unknown
@@ -225,6 +241,7 @@ CHAIN: tuple[Policy, ...] = (
     rollout_in_progress,
     starting,
     kubelet_disagrees,
+    preview,
     some_unhealthy,
     no_matching_nodes,
     no_devices_found,

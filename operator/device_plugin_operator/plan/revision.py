@@ -1,4 +1,4 @@
-"""A short name for a content of `resources`: the same content has the same name, whoever wrote it down and how."""
+"""A short name for a content of `mode` and `resources`: the same content has the same name, however it is written."""
 
 import hashlib
 from collections.abc import Iterable
@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import NODEFAULT, Struct
 
+from device_plugin_api.config import SERVE
 from device_plugin_api.resource import Resource
 
 
@@ -33,18 +34,21 @@ def written(resources: Iterable[Resource]) -> list[Any]:
     return [canonical(resource) for resource in sorted(resources, key=lambda resource: resource.name)]
 
 
-def of(resources: Iterable[Resource]) -> str:
-    """The revision of these resources."""
-    return hashlib.sha256(msgspec.json.encode(written(resources), order="sorted")).hexdigest()[:10]
+def of(resources: Iterable[Resource], mode: str = SERVE) -> str:
+    """The revision of these resources in this mode."""
+    content: Any = written(resources)
+    if mode != SERVE:
+        content = {"mode": mode, "resources": content}
+    return hashlib.sha256(msgspec.json.encode(content, order="sorted")).hexdigest()[:10]
 
 
 @lru_cache(maxsize=64)
-def of_json(resources: bytes) -> str:
+def of_json(resources: bytes, mode: str) -> str:
     """The revision of resources as they stand in an object; "" when they are none of ours.
 
     All nodes of a config hold the same bytes, so this is worked out once per revision and not once per node.
     """
     try:
-        return of(msgspec.json.decode(resources, type=list[Resource]))
+        return of(msgspec.json.decode(resources, type=list[Resource]), mode)
     except msgspec.ValidationError:
         return ""

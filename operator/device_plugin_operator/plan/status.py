@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from device_plugin_api import conditions
 from device_plugin_api.conditions import Condition
-from device_plugin_api.config import ConfigStatus, DeviceCounts
+from device_plugin_api.config import PREVIEW, ConfigStatus, DeviceCounts
 from device_plugin_operator.clock import timestamp
 from device_plugin_operator.facts import Config, Daemons, NodeObject, Snapshot
 from device_plugin_operator.plan import agents, drift, nodes, policies, revision, summary
@@ -66,7 +66,7 @@ def status(snapshot: Snapshot, namespace: str, removed: frozenset[str] = frozens
     known = {node: found for node, found in snapshot.nodes.items() if found.name not in removed}
     found_agents = agents.assess(known, agents.by_node(snapshot.pods), snapshot.unready, snapshot.now)
     placed = placement(snapshot.daemons)
-    wanted = revision.of(config.spec.resources) if config.spec else ""
+    wanted = revision.of(config.spec.resources, config.spec.mode) if config.spec else ""
     desired = config.status.nodes.desired if placed.desired is None else placed.desired
     summed = summary.summarize(config.spec, wanted, known, found_agents, desired, snapshot.calm)
     listed, truncated = problems(known, found_agents, snapshot.now, snapshot.calm)
@@ -88,6 +88,7 @@ def status(snapshot: Snapshot, namespace: str, removed: frozenset[str] = frozens
         ],
         down=[(node, agent.reason) for node, agent in found_agents.items() if agent.reason],
         never_created=_long_short(snapshot),
+        preview=config.spec is not None and config.spec.mode == PREVIEW,
         nodes=summed.nodes,
         desired_known=placed.desired is not None and in_place(snapshot.daemons),
         rolling=not placed.fresh and not (placed.updated and in_place(snapshot.daemons)),

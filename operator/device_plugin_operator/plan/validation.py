@@ -1,12 +1,15 @@
 """What makes a spec unusable although the API server took it: an older CRD without our rules, say."""
 
-from device_plugin_api.checks import one_source
+from collections.abc import Mapping
+
 from device_plugin_api.config import ConfigSpec
 from device_plugin_api.names import resource_name_error
+from device_plugin_api.source_checks import one_source
 from device_plugin_api.sources import SOURCES
+from device_plugin_operator.plan import images
 
 
-def error(spec: ConfigSpec) -> str | None:
+def error(spec: ConfigSpec, source_images: Mapping[str, str]) -> str | None:
     """Why agents cannot be given this, or None. Paths and devices are judged on the node, by the agent."""
     names = [resource.name for resource in spec.resources]
     for index, resource in enumerate(spec.resources):
@@ -22,4 +25,4 @@ def error(spec: ConfigSpec) -> str | None:
     for index, cordon in enumerate(spec.cordoned_devices):
         if cordon.resource not in names:
             return f"spec.cordonedDevices[{index}].resource {cordon.resource!r} is none of this config's"
-    return None
+    return images.error(spec, source_images)

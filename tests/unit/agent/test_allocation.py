@@ -48,6 +48,13 @@ def test_a_device_without_a_node_has_no_path_variable() -> None:
     assert grant("example.com/sim", Allocation(), [simulated]).env == {"SIM_ID": "sim-0"}
 
 
+def test_two_resources_give_one_container_variables_and_nodes_of_their_own() -> None:
+    cameras = grant("example.com/camera", Allocation(), [entry("video0")])
+    lenses = grant("example.com/camera-lens", Allocation(), [entry("lens0")])
+    assert not cameras.env.keys() & lenses.env.keys()
+    assert not {node.container_path for node in cameras.nodes} & {node.container_path for node in lenses.nodes}
+
+
 def test_container_paths_and_variables_follow_their_templates() -> None:
     settings = Allocation(
         permissions="r",
@@ -81,6 +88,19 @@ def test_a_link_appears_in_the_container_under_its_own_name() -> None:
 def with_attributes(name: str, **attributes: str) -> Entry:
     device = replace(candidate(name), attributes=attributes)
     return Entry(device=device, track=Track(state=DeviceState.HEALTHY, reason="Works", since=0))
+
+
+@pytest.mark.parametrize(("wanted", "directory"), [(None, "/dev/dvb/by-name/tv"), ("/dev/tv$(INDEX)", "/dev/tv0")])
+def test_nodes_of_a_directory_keep_their_places_in_it(wanted: str | None, directory: str) -> None:
+    nodes = ("/dev/dvb/adapter3/demux0", "/dev/dvb/adapter3/ca/slot1")
+    device = Candidate(id="x", path="/dev/dvb/by-name/tv", directory="/dev/dvb/adapter3", nodes=nodes)
+    found = Entry(device=device, track=Track(state=DeviceState.HEALTHY, reason="Works", since=0))
+    granted = grant("example.com/tv", Allocation(container_path=wanted), [found])
+    assert [(node.host_path, node.container_path) for node in granted.nodes] == [
+        (nodes[0], f"{directory}/demux0"),
+        (nodes[1], f"{directory}/ca/slot1"),
+    ]
+    assert granted.env["TV_PATH"] == directory
 
 
 def test_what_all_devices_have_is_joined_by_commas() -> None:

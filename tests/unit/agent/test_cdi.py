@@ -74,6 +74,13 @@ def test_what_is_not_set_is_not_said() -> None:
     assert (node.uid, node.gid, node.file_mode) == (None, None, None)
 
 
+def test_the_nodes_of_a_directory_are_in_it_where_they_are_on_the_host() -> None:
+    nodes = ("/dev/dvb/adapter0/demux0", "/dev/dvb/adapter0/ca/slot1")
+    found = Candidate(id="tv", path="/dev/dvb/adapter0", directory="/dev/dvb/adapter0", nodes=nodes)
+    edits = made(found).container_edits
+    assert [(node.path, node.gid) for node in edits.device_nodes] == [(nodes[0], 44), (nodes[1], 44)]
+
+
 def test_the_path_in_the_container_follows_its_template() -> None:
     settings = Allocation(container_path="/dev/camera-$(DEVICE_ID)", cdi=Cdi())
     assert node_of(made(candidate("video0"), settings)) == ("/dev/video0", "/dev/camera-video0")

@@ -8,7 +8,16 @@ import pytest
 from device_plugin_agent import customary
 from device_plugin_agent.devinfo.document import content, file_name
 from device_plugin_agent.sources import Candidate
-from device_plugin_api.sources import FpgaSource, NetworkSource, PciSource, SimulatedSource, Source
+from device_plugin_api.sources import (
+    FpgaSource,
+    GroupMember,
+    GroupsSource,
+    NetworkSource,
+    PathsSource,
+    PciSource,
+    SimulatedSource,
+    Source,
+)
 
 ADDRESS, PORT = "0000:3b:01.0", "0000:3b:00.0"
 NETWORK = Source(network=NetworkSource())
@@ -115,3 +124,30 @@ def test_device_information_of_a_vdpa_device_is_about_that() -> None:
             "pf-pci-address": PORT,
         },
     }
+
+
+RIG = Source(
+    groups=GroupsSource(
+        members=(
+            GroupMember(name="camera", paths=PathsSource(include=("/dev/video*",))),
+            GroupMember(name="light", optional=True, paths=PathsSource(include=("/dev/light*",))),
+        )
+    )
+)
+
+
+def rig(number: int, *members: str) -> customary.Given:
+    hosts = {member: f"/dev/{member}{number}" for member in members}
+    return Candidate(id=f"rig-{number}", attributes=hosts), {host: f"/dev/in{host}" for host in hosts.values()}
+
+
+def test_each_member_of_a_group_is_told_by_its_name_as_the_container_sees_it() -> None:
+    given = [rig(0, "camera", "light"), rig(1, "camera")]
+    assert customary.variables("a.com/test-rig", RIG, given) == {
+        "TEST_RIG_CAMERA_PATH": "/dev/in/dev/camera0,/dev/in/dev/camera1",
+        "TEST_RIG_LIGHT_PATH": "/dev/in/dev/light0,",
+    }
+
+
+def test_a_member_that_no_group_of_the_container_has_is_not_told() -> None:
+    assert customary.variables("a.com/rig", RIG, [rig(0, "camera")]) == {"RIG_CAMERA_PATH": "/dev/in/dev/camera0"}

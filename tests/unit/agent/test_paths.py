@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from device_plugin_agent.sources import Discovery, HostView
+from device_plugin_agent.sources.device_directory import MOST_NODES
+from device_plugin_agent.sources.identity import id_of_path
 from device_plugin_agent.sources.paths import Paths
 from device_plugin_api.sources import PathsSource
 
@@ -26,6 +28,7 @@ class Tree:
         os.mknod(self.dev / name, 0o020666, os.makedev(*number))
 
     def block(self, name: str) -> None:
+        (self.dev / name).parent.mkdir(parents=True, exist_ok=True)
         os.mknod(self.dev / name, 0o060666, os.makedev(7, 200))
 
     def link(self, name: str, target: str) -> None:
@@ -213,3 +216,92 @@ def test_the_directories_to_watch_include_parents_of_directories_that_do_not_exi
     assert source.watched() == {tree.dev}
     (tree.dev / "serial").mkdir()
     assert source.watched() == {tree.dev, tree.dev / "serial"}
+
+
+def directories(tree: Tree, *include: str, allow: bool = False) -> Discovery:
+    host = HostView(dev_root=tree.dev, sys_root=tree.sys, allow_block_devices=allow)
+    return Paths(PathsSource(include=include, type="Directory"), host).discover()
+
+
+def test_a_directory_is_one_device_with_all_nodes_in_it(tree: Tree) -> None:
+    for name in ("dvb/adapter0/demux0", "dvb/adapter0/frontend0", "dvb/adapter0/ca/slot1", "dvb/adapter1/demux0"):
+        tree.char(name)
+    (tree.dev / "dvb/adapter0/readme").write_text("x")
+    found = directories(tree, "/dev/dvb/adapter*")
+    assert ids(found) == [id_of_path("dvb/adapter0"), id_of_path("dvb/adapter1")]
+    first = found.candidates[0]
+    assert first.path == first.directory == "/dev/dvb/adapter0"
+    assert first.nodes == ("/dev/dvb/adapter0/demux0", "/dev/dvb/adapter0/frontend0", "/dev/dvb/adapter0/ca/slot1")
+    assert first.attributes == {"nodes": "demux0,frontend0,ca/slot1"}
+    assert [(step.step, step.kept) for step in found.steps] == [
+        ("matched by include", 2),
+        ("not excluded", 2),
+        ("directories of device nodes", 2),
+    ]
+
+
+def test_a_directory_without_a_node_and_what_is_none_are_dropped_with_the_reason(tree: Tree) -> None:
+    tree.char("cam0")
+    (tree.dev / "cam1").mkdir()
+    assert dropped(directories(tree, "/dev/cam*")) == [
+        "/dev/cam0: it is no directory",
+        "/dev/cam1: it has no device node",
+    ]
+
+
+def test_a_node_that_may_not_be_offered_is_left_out_of_its_directory_and_told(tree: Tree) -> None:
+    tree.char("card/a")
+    tree.char("card/mem", (1, 1))
+    tree.block("card/disk")
+    found = directories(tree, "/dev/card")
+    assert found.candidates[0].nodes == ("/dev/card/a",)
+    assert dropped(found) == [
+        "/dev/card/disk: it is a block device, which the operator does not allow",
+        "/dev/card/mem: it is the machine's memory or I/O ports, which the operator does not allow",
+    ]
+    assert directories(tree, "/dev/card", allow=True).candidates[0].nodes == ("/dev/card/a", "/dev/card/disk")
+
+
+def test_a_link_to_a_directory_is_followed_and_links_in_a_directory_are_not(tree: Tree, tmp_path: Path) -> None:
+    tree.char("snd/pcm0")
+    tree.char("other/null")
+    tree.link("snd/by-path", "../other")
+    tree.link("snd/null", "../other/null")
+    tree.link("sound", "snd")
+    tree.link("away", str(tmp_path))
+    found = directories(tree, "/dev/sound", "/dev/away")
+    (device,) = found.candidates
+    assert (device.path, device.directory, device.nodes) == ("/dev/sound", "/dev/snd", ("/dev/snd/pcm0",))
+    assert device.attributes["target"] == "/dev/snd"
+    assert dropped(found) == ["/dev/away: it is a link that leads out of /dev"]
+
+
+def test_directories_with_a_node_in_common_are_one_device(tree: Tree) -> None:
+    tree.char("bus/usb/001")
+    tree.link("twin", "bus")
+    found = directories(tree, "/dev/bus", "/dev/bus/usb", "/dev/twin")
+    assert [candidate.path for candidate in found.candidates] == ["/dev/bus"]
+    assert dropped(found) == ["/dev/bus/usb: the same device as /dev/bus", "/dev/twin: the same device as /dev/bus"]
+
+
+def test_a_directory_of_too_many_nodes_is_dropped(tree: Tree) -> None:
+    for number in range(MOST_NODES + 1):
+        tree.char(f"pts/{number}")
+    assert dropped(directories(tree, "/dev/pts")) == ["/dev/pts: it has 65 device nodes, more than 64"]
+
+
+def test_what_comes_into_a_directory_at_any_depth_is_watched_for(tree: Tree) -> None:
+    tree.char("dvb/adapter0/ca/slot1")
+    host = HostView(dev_root=tree.dev, sys_root=tree.sys)
+    source = Paths(PathsSource(include=("/dev/dvb/adapter*",), type="Directory"), host)
+    assert source.watched() == {tree.dev, *(tree.dev / name for name in ("dvb", "dvb/adapter0", "dvb/adapter0/ca"))}
+
+
+def test_the_numa_node_of_a_directory_is_that_of_its_nodes(tree: Tree) -> None:
+    tree.char("dvb/adapter0/demux0")
+    tree.char("dvb/adapter0/frontend0", (81, 0))
+    (tree.sys / "devices/x").mkdir(parents=True)
+    (tree.sys / "devices/x/numa_node").write_text("1\n")
+    (tree.sys / "dev/char").mkdir(parents=True)
+    (tree.sys / "dev/char/81:0").symlink_to("../../devices/x")
+    assert directories(tree, "/dev/dvb/*").candidates[0].numa_node == 1

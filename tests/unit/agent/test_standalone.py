@@ -55,6 +55,16 @@ def test_a_dry_run_tells_step_by_step_what_would_be_offered(tmp_path: Path) -> N
     ]
 
 
+def test_the_mode_of_a_file_counts(tmp_path: Path) -> None:
+    def mode(text: str) -> str:
+        parsed = given(tmp_path, text)
+        assert parsed.config is not None
+        return standalone.load(parsed.config, parsed, SystemClock()).mode
+
+    assert mode(GOOD) == "Serve"
+    assert mode(GOOD.replace("spec:", "spec:\n  mode: Preview")) == "Preview"
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -63,6 +73,7 @@ def test_a_dry_run_tells_step_by_step_what_would_be_offered(tmp_path: Path) -> N
         ("resources: []", "at least one is needed"),
         (GOOD.replace("include:", "path:"), "source.paths.path: unknown field; .* knows include, exclude"),
         (GOOD.replace("example.com/any", "example.com/camera"), "each name may stand only once"),
+        (GOOD.replace("spec:", "spec:\n  mode: Try"), "mode: must be one of Serve, Preview"),
         (GOOD.replace("/dev/video*", "/etc/*"), "source.paths.include: '/etc/\\*' must be a path below /dev"),
         (GOOD.replace("example.com/any", "any"), "name: must be <domain>/<name>"),
         ("resources: [{name: example.com/a, source: {simulated: {count: -1}}}]", "int` >= 0"),

@@ -13,7 +13,12 @@ from device_plugin_api.resource import Health
 
 
 def offer(
-    count: int = 1, *, registration: Registered | None = None, draining: bool = False, name: str = "example.com/a"
+    count: int = 1,
+    *,
+    registration: Registered | None = None,
+    draining: bool = False,
+    preview: bool = False,
+    name: str = "example.com/a",
 ) -> Offer:
     inventory = Inventory(Health())
     found = tuple(Candidate(id=f"d{number:04}", path=f"/dev/d{number}") for number in range(count))
@@ -23,6 +28,7 @@ def offer(
         inventory=inventory,
         registration=registration or Registered(now=True, message="", at=1e9),
         draining=draining,
+        preview=preview,
         cdi=False,
     )
 
@@ -83,6 +89,17 @@ def test_a_draining_resource_does_not_need_to_be_registered() -> None:
     registered = find(status(offer(registration=Registered(), draining=True)).conditions, "Registered")
     assert registered is not None
     assert registered.status == "True"
+
+
+def test_in_preview_nothing_has_to_be_registered_and_the_status_says_that_nothing_is() -> None:
+    made = status(offer(registration=Registered(), preview=True), offer(name="example.com/b", draining=True))
+    registered = find(made.conditions, "Registered")
+    assert registered is not None
+    assert (registered.status, registered.reason) == ("False", "Preview")
+    assert [(each.registered, each.message) for each in made.resources] == [
+        (False, "not to be registered: the mode is Preview"),
+        (True, ""),
+    ]
 
 
 def test_a_rejected_configuration_says_that_the_last_one_goes_on() -> None:

@@ -38,6 +38,12 @@ def test_resources_are_not_in_the_template_so_a_change_of_them_restarts_no_agent
     assert pod_of(other) == pod_of(spec())
 
 
+def test_two_agents_of_a_config_are_never_on_a_node_at_once() -> None:
+    strategy = daemonset.wanted(config(spec()), spec(), SETTINGS)["spec"]["updateStrategy"]
+    assert strategy["type"] == "RollingUpdate"
+    assert strategy["rollingUpdate"]["maxSurge"] == 0
+
+
 def test_placement_and_agent_settings_are_in_the_template() -> None:
     made = pod_of(
         spec(

@@ -30,19 +30,21 @@ def node_spec(**members: Any) -> Json:
 
 
 def test_a_config_that_our_types_cannot_hold_is_told_with_the_field() -> None:
-    found = decode.config(encoded({"resources": [{"name": RESOURCE, "source": {"paths": {"include": "all"}}}]}))
+    found = decode.config(encoded({"resources": [{"name": RESOURCE, "source": {"paths": {"include": "all"}}}]}), {})
     assert found.spec is None
     assert "spec.resources[0].source.paths.include" in found.invalid
 
 
 def test_a_name_that_an_older_crd_let_pass_is_told() -> None:
-    found = decode.config(encoded({"resources": [*RESOURCES, {"name": "camera", "source": RESOURCES[0]["source"]}]}))
+    found = decode.config(
+        encoded({"resources": [*RESOURCES, {"name": "camera", "source": RESOURCES[0]["source"]}]}), {}
+    )
     assert found.spec is None
     assert found.invalid.startswith("spec.resources[1].name 'camera'")
 
 
 def test_a_status_of_another_shape_counts_as_none() -> None:
-    found = decode.config(encoded({"resources": RESOURCES}, {"conditions": "fine"}))
+    found = decode.config(encoded({"resources": RESOURCES}, {"conditions": "fine"}), {})
     assert found.spec is not None
     assert found.status.conditions == ()
 
@@ -59,6 +61,25 @@ def test_defaults_that_the_api_server_filled_in_change_no_revision() -> None:
         "health": {"failureThreshold": 3, "periodSeconds": 10, "probes": [{"type": "Exists"}], "successThreshold": 2},
     }
     assert decode_fleet.node_object(encoded(node_spec(resources=[filled]))).revision == revision.of(spec().resources)
+
+
+def test_the_mode_belongs_to_the_revision_and_the_usual_one_does_not_change_it() -> None:
+    usual = decode_fleet.node_object(encoded(node_spec(mode="Serve")))
+    assert usual.revision == revision.of(spec().resources) == revision.of(spec().resources, "Serve")
+    assert decode_fleet.node_object(encoded(node_spec(mode="Preview"))).revision == ""
+    previewed = node_spec(mode="Preview", revision=revision.of(spec().resources, "Preview"))
+    assert decode_fleet.node_object(encoded(previewed)).revision == previewed["revision"] != usual.revision
+
+
+def test_an_agent_that_has_nothing_to_register_has_registered_all_that_it_shall() -> None:
+    def told(reason: str) -> bool:
+        condition = {"type": "Registered", "status": "False", "reason": reason}
+        found = decode_fleet.node_object(encoded(node_spec(), {"conditions": [condition]})).registered
+        assert found is not None
+        return found.holds
+
+    assert told("Preview")
+    assert not told("NotRegistered")
 
 
 def test_the_order_of_resources_changes_no_revision() -> None:

@@ -32,6 +32,11 @@ def test_the_usual_kubeconfig_variable_counts() -> None:
     assert parse([], IMAGE | {"KUBECONFIG": "/k"}).kubeconfig == "/k"
 
 
+def test_images_of_sources_may_stand_on_lines_of_their_own() -> None:
+    made = parse([], IMAGE | {"DEVICE_PLUGIN_SOURCE_IMAGES": "\n iio=r.example.com:5000/a:1,\n scales=b@sha256:0=\n"})
+    assert made.source_images == {"iio": "r.example.com:5000/a:1", "scales": "b@sha256:0="}
+
+
 @pytest.mark.parametrize(
     ("arguments", "environ", "message"),
     [
@@ -40,6 +45,10 @@ def test_the_usual_kubeconfig_variable_counts() -> None:
         (["--kubelet-root=data"], IMAGE, "must be an absolute path"),
         ([], IMAGE | {"DEVICE_PLUGIN_ALLOW_BLOCK_DEVICES": "perhaps"}, "must be true or false"),
         (["--log-level=loud"], IMAGE, "invalid choice"),
+        (["--source-images=iio"], IMAGE, "--source-images must be <source>=<image> each, not 'iio'"),
+        (["--source-images=iio="], IMAGE, "must be <source>=<image> each, not 'iio='"),
+        (["--source-images=../a=x"], IMAGE, "must be <source>=<image> each, not '../a=x'"),
+        (["--source-images=a=x,a=y"], IMAGE, "names a twice"),
     ],
 )
 def test_what_is_wrong_is_said(

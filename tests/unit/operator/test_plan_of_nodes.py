@@ -15,7 +15,7 @@ from device_plugin_operator.facts import Machine, NodeObject, Snapshot, Trial
 from device_plugin_operator.plan import agents, nodes, revision
 from device_plugin_operator.plan.actions import Action, ApplyDaemonSet, CreateNode, DeleteNode, UpdateNode
 from device_plugin_operator.plan.changes import changes
-from operator_fixture import NOW, UID, config, daemons, machine, node, pod, snapshot, spec
+from operator_fixture import NOW, REVISION, UID, config, daemons, machine, node, pod, snapshot, spec
 
 NEWER = timestamp(NOW - 5)
 
@@ -49,8 +49,19 @@ def test_a_new_content_of_resources_goes_to_so_many_nodes_at_a_time_with_what_wo
     assert [(type(action), action.name) for action in both] == [(UpdateNode, "cameras.a"), (UpdateNode, "cameras.b")]
     (first,) = changes(snapshot(*seen, config=config(spec(resources=other))))
     assert isinstance(first, UpdateNode)
-    assert (first.name, set(first.spec)) == ("cameras.a", {"revision", "resources"})
+    assert (first.name, set(first.spec)) == ("cameras.a", {"mode", "revision", "resources"})
     assert first.annotations == {TRIAL_ANNOTATION: '{"healthy":{"example.com/camera":[]},"rejected":false}'}
+
+
+def test_another_mode_goes_to_so_many_nodes_at_a_time_too() -> None:
+    previewed = config(spec(mode="Preview"))
+    (first,) = changes(snapshot(node("a"), node("b"), config=previewed))
+    assert isinstance(first, UpdateNode)
+    assert (first.name, first.spec["mode"]) == ("cameras.a", "Preview")
+    assert first.spec["revision"] != REVISION
+    (made,) = changes(snapshot(pods=[pod("a")], machines={"a": machine("a")}, config=previewed))
+    assert isinstance(made, CreateNode)
+    assert msgspec.convert(made.body["spec"], NodeSpec).mode == "Preview"
 
 
 def test_when_a_trial_is_over_it_is_written_off() -> None:
@@ -223,7 +234,7 @@ def test_a_new_object_has_its_cordons_from_the_start() -> None:
 def test_a_new_content_and_a_cordon_go_in_one_write() -> None:
     (action,) = changes(snapshot(node("a", revision=""), config=config(cordoning("a"))))
     assert isinstance(action, UpdateNode)
-    assert set(action.spec) == {"revision", "resources", "cordonedDevices"}
+    assert set(action.spec) == {"mode", "revision", "resources", "cordonedDevices"}
 
 
 @pytest.mark.parametrize(

@@ -9,13 +9,15 @@ from device_plugin_api.conditions import Condition, find
 from device_plugin_api.config import ConfigStatus
 from device_plugin_operator.clock import timestamp
 from device_plugin_operator.facts import Snapshot, Trial, Verdict
-from device_plugin_operator.plan import policies, status
+from device_plugin_operator.plan import policies, revision, status
 from operator_fixture import NOW, RESOURCE, config, counts, daemons, node, pod, snapshot, spec, trouble
 
 REJECTION = Verdict(False, "example.com/camera: no such source; the last accepted configuration goes on", timestamp(0))
 DISAGREEMENT = Verdict(False, "example.com/camera: the kubelet has 1 of 2, misses video3", timestamp(0))
 BROKEN = {"devices": counts(1, 1), "troubles": (trouble("video3"),)}
 LONG_AGO = NOW - 31
+PREVIEWED = spec(mode="Preview")
+SEEN = {key: revision.of(PREVIEWED.resources, PREVIEWED.mode) for key in ("revision", "observed_revision")}
 
 ROWS: list[tuple[str, Snapshot, str, str]] = [
     ("a spec that cannot be used", snapshot(config=config(invalid="no")), "InvalidSpec", "FFTT"),
@@ -90,6 +92,24 @@ ROWS: list[tuple[str, Snapshot, str, str]] = [
         snapshot(node("a", disagrees=DISAGREEMENT), node("b")),
         "KubeletDisagrees",
         "FFT-",
+    ),
+    (
+        "devices are only looked at",
+        snapshot(node("a", **SEEN), node("b", **SEEN), config=config(PREVIEWED)),
+        "Preview",
+        "TFF-",
+    ),
+    (
+        "devices are only looked at and one is broken",
+        snapshot(node("a", **SEEN, **BROKEN), config=config(PREVIEWED)),
+        "Preview",
+        "TFT-",
+    ),
+    (
+        "devices are only looked for",
+        snapshot(node("a", **SEEN, devices=counts()), config=config(PREVIEWED)),
+        "NoDevicesFound",
+        "TFF-",
     ),
     ("a device is broken", snapshot(node("a", **BROKEN), node("b")), "SomeUnhealthy", "TFT-"),
     ("a device's state is unknown", snapshot(node("a", devices=counts(1, 0, 1))), "SomeUnhealthy", "TFT-"),
