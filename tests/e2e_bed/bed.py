@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+import grpc
+
 from apiserver_fixture.client import ApiError, Client
 from e2e_bed.cluster import AGENTS, GROUP, VM_TOLERATION, WORKERS, Json, on_node, quantity
 from e2e_bed.kubelet_view import KubeletView
@@ -20,7 +22,7 @@ def until(look: Callable[[], T], what: str, limit: float = 60.0, every: float = 
     while time.monotonic() < deadline:
         try:
             answer = look()
-        except (ApiError, OSError, KeyError, IndexError) as error:
+        except (ApiError, grpc.RpcError, OSError, KeyError, IndexError) as error:
             last = error
         else:
             if answer:
@@ -146,8 +148,8 @@ class Bed:
         return [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
 
     def agent(self, node: str = WORKERS[0]) -> Json:
-        """The agent pod of a node; fails when there is none."""
-        return next(pod for pod in self.agents() if pod["spec"].get("nodeName") == node)
+        """The agent pod of a node; KeyError while there is none."""
+        return {pod["spec"].get("nodeName"): pod for pod in self.agents()}[node]
 
     def agent_log(self, node: str = WORKERS[0]) -> list[str]:
         """What the agent of a node wrote since its container was started, line by line."""
@@ -250,4 +252,4 @@ class Bed:
         self.client.delete(GROUP, "DevicePluginConfig", self.name, missing_ok=True)
         self.client.delete("v1", "Namespace", self.name, missing_ok=True)
         for node in WORKERS:
-            on_node(node, f"rm -f /dev/{self.name}*")
+            on_node(node, f"rm -rf /dev/{self.name}*")
