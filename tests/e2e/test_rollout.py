@@ -14,7 +14,7 @@ EVERY = {"maxUnavailable": 1}
 
 def demanding(bed: Bed) -> list[Json]:
     """The same devices, and nobody writes the heartbeat that they are to have."""
-    probes = [{"type": "Exists"}, {"type": "HeartbeatFile", "name": f"{bed.name}-$(DEVICE_ID)", "maxAgeSeconds": 60}]
+    probes = [{"type": "Exists"}, {"type": "HeartbeatFile", "name": "$(DEVICE_ID)", "maxAgeSeconds": 60}]
     health = {"probes": probes, "periodSeconds": 1, "failureThreshold": 1, "successThreshold": 1}
     return [bed.spec(health=health)["resources"][0]]
 
