@@ -110,6 +110,7 @@ class Supervisor:
         self._cdi = cdi
         self._devinfo = devinfo
         self._use_known = False
+        self._taken_over = False
         self._kept: frozenset[Named] = frozenset()
         self._used: frozenset[Named] = frozenset()
         self._kubelet = kubelet
@@ -445,8 +446,21 @@ class Supervisor:
             by_itself = served.discovery.changes_in
             served.due = monotonic + (period if by_itself is None else min(period, max(by_itself, _LOOK_INTERVAL)))
         self._end_drained()
+        self._take_over(now, monotonic)
         if self._kept - self._in_inventory():
             self._claim()
+
+    def _take_over(self, now: float, monotonic: float) -> None:
+        """What was ours when the last agent process ended and is not here now is missing, and so it stays ours."""
+        if self._taken_over or self.spec is None or not self._claims.known:
+            return
+        self._taken_over = True
+        candidates = (found for served in self._served.values() for found in served.discovery.candidates)
+        missed = self._claims.missed({mark for found in candidates for mark in found.marks})
+        for name, served in self._serving().items():
+            with self._news(served):
+                devices = [device for resource, device in missed if resource == name]
+                served.inventory.miss(devices, now=now, monotonic=monotonic)
 
     def _claim(self) -> dict[Named, str]:
         """Claim what is selected and let go of what is no longer here; what must not be offered, and why."""
@@ -459,7 +473,7 @@ class Supervisor:
         ]
         self._kept = self._in_inventory()
         before = self._claims.contested()
-        withheld = self._claims.settle(wants, self._kept if self._use_known else None)
+        withheld = self._claims.settle(wants, self._kept if self._use_known and self._taken_over else None)
         if self._claims.contested() != before:
             self._changed()
         if self._claims.busy:

@@ -67,6 +67,12 @@ def test_placement_and_agent_settings_are_in_the_template() -> None:
     assert made["containers"][0]["resources"]["limits"] == {"memory": "1Gi"}
 
 
+def test_an_agent_is_restarted_when_its_loops_stand_still_and_not_because_the_kubelet_refuses_it() -> None:
+    (agent,) = pod_of(spec())["containers"]
+    paths = {probe: agent[probe]["httpGet"]["path"] for probe in ("startupProbe", "livenessProbe", "readinessProbe")}
+    assert paths == {"startupProbe": "/livez", "livenessProbe": "/livez", "readinessProbe": "/readyz"}
+
+
 def test_an_agent_is_confined() -> None:
     made = pod_of(spec())
     (agent,) = made["containers"]
