@@ -47,15 +47,21 @@ def reboot(node: str) -> None:
     on_node(node, "[ ! -e /kind/pod-network ] || sh -e /kind/pod-network; touch /run/device-plugins-cluster-is-up")
 
 
+def kubeconfig() -> str:
+    """The path of the file by which kubectl reaches the cluster."""
+    path = os.environ.get("KUBECONFIG") or str(Path.home() / ".cache/device-plugins/kubeconfig")
+    if not Path(path).exists():
+        raise AssertionError(f"there is no {path}: `make test-e2e` makes the cluster first")
+    return path
+
+
 def connect() -> Client:
     """The API server, as an administrator with a token of its own."""
-    kubeconfig = os.environ.get("KUBECONFIG") or str(Path.home() / ".cache/device-plugins/kubeconfig")
-    if not Path(kubeconfig).exists():
-        raise AssertionError(f"there is no {kubeconfig}: `make test-e2e` makes the cluster first")
-    cluster = yaml.safe_load(Path(kubeconfig).read_text())["clusters"][0]["cluster"]
+    path = kubeconfig()
+    cluster = yaml.safe_load(Path(path).read_text())["clusters"][0]["cluster"]
     with tempfile.NamedTemporaryFile("wb", suffix=".crt", delete=False) as ca:
         ca.write(base64.b64decode(cluster["certificate-authority-data"]))
-    kubectl = ("kubectl", "--kubeconfig", kubeconfig, "--namespace", "kube-system")
+    kubectl = ("kubectl", "--kubeconfig", path, "--namespace", "kube-system")
     account = run(*kubectl, "create", "serviceaccount", _ADMIN, "--dry-run=client", "--output=json")
     run(*kubectl, "apply", "--filename=-", stdin=account)
     binding = run(
