@@ -15,6 +15,8 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 SAMPLES = Path(__file__).parents[2] / "manifests/samples"
 LABEL = "example.com/custom-device"
 NAME = "custom-device"
+ASKING = (("one-device", "reader", 1), ("three-devices", "first", 1), ("three-devices", "second", 2))
+"""Pod, container, and how many devices it asks for."""
 
 
 def documents(name: str) -> list[Json]:
@@ -83,12 +85,8 @@ def test_both_sample_pods_find_their_devices_without_setting_a_variable(cluster:
         return until(lines, f"{pod}/{container} has told")
 
     seen = []
-    for pod, container, count in (
-        ("one-device", "reader", 1),
-        ("three-devices", "first", 1),
-        ("three-devices", "second", 2),
-    ):
-        ids, paths, *read = told(pod, container, count)
+    for name, container, count in ASKING:
+        ids, paths, *read = told(name, container, count)
         names = ids.removeprefix("CUSTOM_DEVICE_ID=").split(",")
         assert len(names) == count
         assert paths == "CUSTOM_DEVICE_PATH=" + ",".join(f"/dev/{each}" for each in names)
