@@ -34,6 +34,10 @@ test-apiserver: ## operator and agent against a real etcd and kube-apiserver
 test-e2e: ## everything on kind: real kubelets, real devices
 	@hack/test.sh e2e
 
+.PHONY: test-chaos
+test-chaos: ## ten minutes in which everything fails at once: CHAOS_SEED and CHAOS_SECONDS choose others
+	@CHAOS_SEED="$${CHAOS_SEED:-$$RANDOM}" CHAOS_SECONDS="$${CHAOS_SECONDS:-600}" hack/test.sh e2e_chaos
+
 .PHONY: test-hardware
 test-hardware: ## recorded machines in the place of the kind cluster's nodes
 	@hack/test.sh e2e_hardware

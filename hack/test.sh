@@ -29,14 +29,20 @@ rung_apiserver() {
   run_pytest apiserver -q
 }
 
-rung_e2e() {
+deployed() {
   step "cluster" hack/cluster.sh up &&
     step "images" hack/images.sh &&
     step "build" hack/build.sh &&
     step "load" hack/load.sh deviceplugins.dev/operator:dev deviceplugins.dev/agent:dev busybox:1.37 &&
-    step "operator" hack/deploy.sh &&
-    # -s: the tests print the times they saw.
-    run_pytest e2e -v -s
+    step "operator" hack/deploy.sh
+}
+
+# -s: the tests print the times they saw.
+rung_e2e() { deployed && run_pytest e2e -v -s; }
+
+rung_e2e_chaos() {
+  # The same each time; another seed is a deeper look: make test-chaos.
+  deployed && CHAOS_SEED="${CHAOS_SEED:-5}" run_pytest e2e_chaos -v
 }
 
 rung_e2e_hardware() {

@@ -21,14 +21,14 @@ from device_plugin_agent.claims.store import Store
 from device_plugin_agent.clock import Clock
 from device_plugin_agent.desired import LastGood
 from device_plugin_agent.devinfo.upkeep import Upkeep as DeviceInfoUpkeep
-from device_plugin_agent.http import HttpServer
+from device_plugin_agent.http import HttpServer, all_of
 from device_plugin_agent.kubelet import KubeletSocket, remove_leftovers, socket_names
 from device_plugin_agent.metrics import Metrics
 from device_plugin_agent.node_api import NodeApi, Seen, Unavailable
 from device_plugin_agent.podresources import PodResources, Use
 from device_plugin_agent.pulse import Pulse
 from device_plugin_agent.report import Report, decode_status, describe
-from device_plugin_agent.serving import Rejected
+from device_plugin_agent.serving import Rejected, withheld
 from device_plugin_agent.settings import Settings
 from device_plugin_agent.slots import device_of
 from device_plugin_agent.status import node_status
@@ -90,7 +90,11 @@ class Agent:
             pod_resources = PodResources(
                 settings.pod_resources_socket, used, self._compare, clock=self._clock, pulse=pulse
             )
-            report = Report(api, self._build, metrics=metrics, jitter=self._jitter) if api is not None else None
+            report = (
+                Report(api, self._build, clock=self._clock, metrics=metrics, jitter=self._jitter)
+                if api is not None
+                else None
+            )
             if report is not None:
                 self._changed = report.changed.fire
             supervisor = self._supervisor = Supervisor(
@@ -117,7 +121,7 @@ class Agent:
                 version=__version__,
             )
             self.http.answers |= {
-                "/readyz": supervisor.ready,
+                "/readyz": lambda: supervisor.ready() if report is None else all_of(supervisor.ready(), report.ready()),
                 "/livez": pulse.alive,
                 "/metrics": page(registry, census),
             }
@@ -216,6 +220,7 @@ class Agent:
             self._supervisor.offers(),
             self._supervisor.contested(),
             self._agreement,
+            withheld=withheld(spec) if spec is not None else {},
             revision=spec.revision if spec is not None else "",
             rejection=self._rejection,
             agent_version=__version__,

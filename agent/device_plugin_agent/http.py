@@ -18,6 +18,11 @@ class Answer:
     content_type: str = "text/plain; charset=utf-8"
 
 
+def all_of(*answers: Answer) -> Answer:
+    """The first that is not well, or the last."""
+    return next((answer for answer in answers if not answer.ok), answers[-1])
+
+
 def _listen(port: int) -> socket.socket:
     """A socket for IPv4 and, where the node has it, IPv6."""
     if socket.has_dualstack_ipv6():

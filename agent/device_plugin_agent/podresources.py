@@ -18,7 +18,7 @@ from device_plugin_api.node import Holder
 Use = Mapping[str, Mapping[str, tuple[Holder, ...]]]
 """Resource name → slot → who has it."""
 
-_PERIOD_IN_USE, _PERIOD_IDLE = 2.0, 10.0
+PERIOD_IN_USE, _PERIOD_IDLE = 1.0, 10.0
 """Seconds between two questions: the kubelet answers 100 a second to all clients of the node together (R18)."""
 
 _PERIOD_COMPARE = 30.0
@@ -70,16 +70,17 @@ class PodResources:
         async with grpc.aio.insecure_channel(f"unix:{self._socket}", options=options) as channel:
             lister = rpc.PodResourcesListerStub(channel)
             period = 0.0
+            seen = self._asked.count
             while True:
-                seen = self._asked.count
                 self._pulse.turned("podresources", period)
                 await self._asked.after(seen, period)
                 pauses = _AFTER_ALLOCATE if self._asked.count != seen else (0.0,)
+                seen = self._asked.count
                 for pause in pauses:
                     await asyncio.sleep(pause)
                     used = await self._ask(lister)
                 await self._ask_what_there_is(lister)
-                period = _PERIOD_IN_USE if used else _PERIOD_IDLE
+                period = PERIOD_IN_USE if used else _PERIOD_IDLE
 
     async def _ask(self, lister: "rpc.PodResourcesListerAsyncStub") -> bool:
         """One question; whether any device is in use, or that could not be learnt."""

@@ -12,6 +12,7 @@ import msgspec
 from bench.operator.api import MERGE, Api
 from bench.operator.delays import Change
 from device_plugin_agent.agreement import Agreement
+from device_plugin_agent.clock import SystemClock
 from device_plugin_agent.inventory import Inventory
 from device_plugin_agent.metrics import Metrics
 from device_plugin_agent.node_api import FIELD_MANAGER, NodeApi
@@ -85,7 +86,7 @@ class Agent:
         self._name = node_device_plugin_name(config, node)
         self._api = api
         self._node_api = SharedApi(api, self._name, self._stored)
-        self._report = Report(self._node_api, self._build, metrics=metrics, jitter=random.random)
+        self._report = Report(self._node_api, self._build, clock=SystemClock(), metrics=metrics, jitter=random.random)
         self._candidates = tuple(
             Candidate(
                 id=f"video{index}",
@@ -179,6 +180,7 @@ class Agent:
             [offer],
             (),
             agreement,
+            withheld={},
             revision=self.revision,
             rejection=None,
             agent_version="bench",

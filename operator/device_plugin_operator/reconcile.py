@@ -16,7 +16,7 @@ from device_plugin_operator.plan.events import transitions
 from device_plugin_operator.queue import Request, Result, WorkQueue
 from device_plugin_operator.settings import Settings
 
-_STATUS_PACE = 0.5
+STATUS_PACE = 0.5
 """Least seconds between two writes of one config's status; the first change is written at once."""
 
 _FLEET_PAUSE = 0.1
@@ -75,7 +75,7 @@ class ConfigReconciler:
     async def _tell(self, snapshot: Snapshot, removed: frozenset[str]) -> float:
         """Write the status if it differs; seconds until it may be another without anything happening."""
         config = snapshot.config
-        wait = self._written.get(config.name, -_STATUS_PACE) + _STATUS_PACE - self._clock.monotonic()
+        wait = self._written.get(config.name, -STATUS_PACE) + STATUS_PACE - self._clock.monotonic()
         if wait > 0:
             return wait
         new = status.status(snapshot, self._settings.agents_namespace, removed)

@@ -229,7 +229,9 @@ class World:
             "counts": counts,
             "resources": [
                 {"name": "example.com/camera", "registered": not unregistered, "counts": counts, "devices": devices},
-            ],
+            ]
+            if devices
+            else [],
         }
         self.api.patch(API_VERSION, NODE, item["metadata"]["name"], {"status": status}, subresource="status")
 

@@ -37,6 +37,13 @@ def world(api: Client, request: pytest.FixtureRequest) -> Iterator[World]:
     made.close()
 
 
+@pytest.fixture
+def younger(world: World) -> Iterator[World]:
+    made = World(world.api, f"{world.name}-too")  # of one second the first by name is the older
+    yield made
+    made.close()
+
+
 def test_a_config_says_something_within_a_second(operator: RunningOperator, world: World) -> None:
     world.apply()
     eventually(world.reason, "the first status", within=1.0, every=0.02)
@@ -218,6 +225,39 @@ def test_while_a_rollout_is_paused_no_node_gets_the_new_content(operator: Runnin
     assert world.objects()[name]["spec"]["revision"] == old
     world.apply(resources=changed)
     eventually(lambda: world.objects()[name]["spec"]["revision"] != old, "it goes on")
+
+
+def test_of_two_configs_with_one_name_on_a_node_the_older_serves_until_it_goes(
+    operator: RunningOperator, world: World, younger: World
+) -> None:
+    shared, own = world.node("shared"), younger.node("own")
+    world.apply()
+    world.start([shared])
+    world.report(shared)
+    eventually(lambda: world.reason() == "AllNodesReady", "the older one serves")
+    for name in (shared, own):
+        world.api.patch("v1", "Node", name, {"metadata": {"labels": {"other": younger.name}}})
+    younger.apply(nodeSelector={"other": younger.name})
+    younger.start([shared, own])
+    younger.report(own)
+    eventually(lambda: younger.reason() == "ResourceNameConflict", "the younger one says so")
+    (withheld,) = younger.objects()[shared]["spec"]["withheldResources"]
+    assert (withheld["name"], withheld["config"]) == ("example.com/camera", world.name)
+    assert "withheldResources" not in younger.objects()[own]["spec"]
+    (problem,) = [each for each in younger.config["status"]["problems"] if each["node"] == shared]
+    assert (problem["reason"], problem["resource"]) == ("ResourceNameConflict", "example.com/camera")
+    assert world.name in problem["message"]
+    younger.report(shared, healthy=0, unregistered="ResourceNameConflict")
+    eventually(lambda: younger.config["status"]["nodes"]["ready"] == 1, "its other node is served")
+    world.api.delete(API_VERSION, "DevicePluginConfig", world.name)
+    eventually(lambda: not world.objects(), "the older one is gone", within=20)
+    operator.look(younger.name)
+    assert younger.objects()[shared]["spec"]["withheldResources"], "its agent may still be there"
+    for pod in world.pods():
+        world.api.delete("v1", "Pod", pod["metadata"]["name"], namespace=AGENTS, missing_ok=True)
+    eventually(lambda: not younger.objects()[shared]["spec"].get("withheldResources"), "the name has passed on")
+    younger.report(shared)
+    eventually(lambda: younger.reason() == "AllNodesReady", "the younger one serves")
 
 
 def test_a_daemonset_that_was_edited_by_hand_is_put_back(operator: RunningOperator, world: World) -> None:

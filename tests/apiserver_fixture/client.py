@@ -1,10 +1,11 @@
 """A small synchronous client: dicts in, dicts out, the server's own words in errors."""
 
+import contextlib
 import http.client
 import json
 import ssl
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
@@ -96,6 +97,22 @@ class Client:
             if reused and isinstance(error, http.client.RemoteDisconnected | BrokenPipeError):
                 return self._exchange(method, target, content, headers)
             raise
+
+    def watch(self, path: str, *, seconds: int, **query: str) -> Iterator[Json]:
+        """Events for so many seconds over a connection of its own: first one for each object that is there."""
+        where = urlsplit(self._url)
+        context = ssl.create_default_context(cafile=str(self._ca_file))
+        connection = http.client.HTTPSConnection(
+            where.hostname or "", where.port or 443, context=context, timeout=seconds + 10
+        )
+        with contextlib.closing(connection):
+            target = f"{path}?{urlencode({'watch': 'true', 'timeoutSeconds': str(seconds), **query})}"
+            connection.request("GET", target, headers=self._headers)
+            response = connection.getresponse()
+            if response.status >= 400:
+                raise ApiError(response.status, json.loads(response.read()))
+            for line in response:
+                yield json.loads(line)
 
     def path(
         self,

@@ -1,6 +1,7 @@
 """Whatever the API server answers, the agent serves on, and reports again once that can be done."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -11,6 +12,7 @@ from contract.agent_bench import Bench, resource, spec
 from contract.faulty_api_server import Fault, FaultyApiServer
 from device_plugin_agent.api_server import ApiServer
 from device_plugin_agent.node_api import NodeApi
+from device_plugin_agent.report import LATE
 
 NAME = "cameras.node"
 
@@ -119,9 +121,36 @@ async def test_an_api_server_that_goes_silent_is_left_to_itself(bench: Bench, se
         await asyncio.wait_for(bench.until(lambda: server.object["status"]["counts"]["healthy"] == 2), 30)
 
 
-async def test_a_token_that_the_kubelet_replaced_is_used_from_the_next_request_on(
+async def test_an_agent_that_cannot_report_a_change_is_not_ready_until_it_can(
     bench: Bench, server: FaultyApiServer
 ) -> None:
+    bench.plug("video0")
+    async with through(server, bench) as api, bench.agent(api) as agent:
+        await bench.until(lambda: server.object["status"].get("counts", {}).get("healthy") == 1)
+        ready = agent.http.answers["/readyz"]
+        await bench.until(lambda: ready().ok)
+        bench.clock.pass_(100)
+        assert ready().ok  # nothing to report is no trouble
+        server.faults["patch"].extend([403] * 100)
+        failed = server.requests.count("patch")
+        bench.plug("video1")
+        await bench.until(lambda: server.requests.count("patch") > failed)
+        assert ready().ok
+        bench.clock.pass_(LATE)
+        await bench.until(lambda: not ready().ok)
+        assert "could not be reported for" in ready().text
+        await bench.until(lambda: "403: scripted 403" in ready().text)
+        await bench.offers(2, 2)
+        server.faults["patch"].clear()
+        await bench.until(lambda: ready().ok)
+        assert server.object["status"]["counts"]["healthy"] == 2
+
+
+async def test_a_token_that_the_kubelet_replaced_is_used_from_the_next_request_on_and_never_logged(
+    bench: Bench, server: FaultyApiServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "device_plugin_agent")
+    server.faults["watch"].append(401)
     bench.plug("video0")
     async with through(server, bench) as api, bench.agent(api):
         await bench.until(lambda: server.object["status"].get("counts", {}).get("healthy") == 1)
@@ -130,3 +159,6 @@ async def test_a_token_that_the_kubelet_replaced_is_used_from_the_next_request_o
         bench.plug("video1")
         await bench.until(lambda: server.object["status"]["counts"]["healthy"] == 2)
         assert server.identities[-1] == "Bearer two"
+    logged = str([vars(record) for record in caplog.records])
+    assert "401" in logged
+    assert "Bearer" not in logged

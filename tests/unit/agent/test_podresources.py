@@ -1,7 +1,17 @@
 """Who uses what."""
 
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import grpc.aio
+import pytest
+
+from device_plugin_agent.clock import SystemClock
 from device_plugin_agent.kubelet_api import podresources_pb2 as api
-from device_plugin_agent.podresources import holders
+from device_plugin_agent.kubelet_api import podresources_pb2_grpc as rpc
+from device_plugin_agent.podresources import PodResources, holders
+from device_plugin_agent.pulse import Pulse
 from device_plugin_api.node import Holder
 
 
@@ -31,3 +41,53 @@ def test_a_shared_device_has_all_its_holders() -> None:
         ]
     )
     assert [holder.pod for holder in holders(answer)["example.com/a"]["d0"][:]] == ["p", "q"]
+
+
+class Lister(rpc.PodResourcesListerServicer):
+    """Names nobody, and answers when it may."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Semaphore(0)
+        self.answer = asyncio.Semaphore(0)
+
+    async def List(  # noqa: N802 - gRPC's name
+        self, request: api.ListPodResourcesRequest, context: "grpc.aio.ServicerContext[object, object]"
+    ) -> api.ListPodResourcesResponse:
+        self.asked.release()
+        await self.answer.acquire()
+        return api.ListPodResourcesResponse()
+
+    async def GetAllocatableResources(  # noqa: N802 - gRPC's name
+        self, request: api.AllocatableResourcesRequest, context: "grpc.aio.ServicerContext[object, object]"
+    ) -> api.AllocatableResourcesResponse:
+        return api.AllocatableResourcesResponse()
+
+    async def Get(  # noqa: N802 - gRPC's name
+        self, request: api.GetPodResourcesRequest, context: "grpc.aio.ServicerContext[object, object]"
+    ) -> api.GetPodResourcesResponse:
+        raise NotImplementedError
+
+
+@pytest.fixture
+async def lister(tmp_path: Path) -> AsyncIterator[Lister]:
+    made = Lister()
+    server = grpc.aio.server()
+    rpc.add_PodResourcesListerServicer_to_server(made, server)
+    server.add_insecure_port(f"unix:{tmp_path}/s")
+    await server.start()
+    yield made
+    await server.stop(0)
+
+
+async def test_what_is_handed_out_while_the_kubelet_answers_is_asked_for_again_soon(
+    lister: Lister, tmp_path: Path
+) -> None:
+    clock = SystemClock()
+    pod_resources = PodResources(tmp_path / "s", lambda _: False, lambda _: True, clock=clock, pulse=Pulse(clock))
+    asking = asyncio.create_task(pod_resources.run())
+    await lister.asked.acquire()
+    pod_resources.ask_soon()
+    lister.answer.release()
+    # Nothing is in use as far as that answer knows: the next question in turn comes after ten seconds.
+    await asyncio.wait_for(lister.asked.acquire(), 8)
+    asking.cancel()
