@@ -1,7 +1,6 @@
 """The operator on a real API server: DaemonSet and NodeDevicePlugins from a config, one status from their reports."""
 
 import json
-import re
 import signal
 import subprocess
 import sys
@@ -13,7 +12,7 @@ from urllib.request import urlopen
 import pytest
 
 from apiserver.objects import API_VERSION, NODE, resource
-from apiserver.operator_world import AGENTS, RunningOperator, World, eventually, kubeconfig, versions
+from apiserver.operator_world import AGENTS, RunningOperator, World, eventually, kubeconfig, versions, world_name
 from apiserver_fixture import Client, ControlPlane
 from device_plugin_operator.settings import Settings
 
@@ -32,7 +31,7 @@ def operator(settings: Settings) -> Iterator[RunningOperator]:
 
 @pytest.fixture
 def world(api: Client, request: pytest.FixtureRequest) -> Iterator[World]:
-    made = World(api, re.sub("[^a-z0-9]+", "-", request.node.name.removeprefix("test_"))[:40].strip("-"))
+    made = World(api, world_name(request.node.name))
     yield made
     made.close()
 
@@ -112,6 +111,18 @@ def test_metrics_tell_of_configs_and_of_the_work(operator: RunningOperator, worl
     assert f'{{condition="Degraded",config="{world.name}",reason="SomeUnhealthy"}} 1.0' in text
     world.api.delete(API_VERSION, "DevicePluginConfig", world.name)
     eventually(lambda: world.name not in scrape(), "what is gone is not told of")
+
+
+def test_who_leads_and_who_stands_by_are_both_ready_and_say_what_they_do(
+    operator: RunningOperator, settings: Settings
+) -> None:
+    def readiness(of: RunningOperator) -> str:
+        with urlopen(f"http://127.0.0.1:{of.http_port}/readyz", timeout=5) as answer:
+            return str(answer.read().decode())
+
+    with RunningOperator(settings) as another:
+        assert readiness(operator) == "watching\n"
+        assert readiness(another).startswith("standing by for ")
 
 
 def test_a_second_look_writes_nothing_nor_does_a_new_operator(settings: Settings, world: World) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from apiserver_fixture.client import Client
 from e2e_bed.bed import until
-from e2e_bed.cluster import GROUP, WORKERS, kubeconfig, on_node
+from e2e_bed.cluster import GROUP, KUBECONFIG, WORKERS, on_node
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
@@ -78,7 +78,7 @@ def test_a_reader_of_the_tutorial_sees_what_it_says(tmp_path: Path) -> None:
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script],
         cwd=tmp_path,
-        env=os.environ | {"KUBECONFIG": kubeconfig()},
+        env=os.environ | {"KUBECONFIG": str(KUBECONFIG)},
         capture_output=True,
         text=True,
         timeout=540,
