@@ -39,6 +39,10 @@ def main() -> None:
         asyncio.run(_run(given, clock, spec))
     except NotInCluster as error:
         sys.exit(f"device-plugin-agent: {error}")
+    except Exception:
+        # A line like all others: a traceback of its own would be twenty to what collects logs.
+        _log.exception("Failed")
+        sys.exit(1)
     _log.info("Stopped")
 
 

@@ -36,6 +36,8 @@ class Grant:
     nodes: tuple[DeviceNode, ...]
     mounts: tuple[Mount, ...]
     annotations: Mapping[str, str]
+    cdi_devices: tuple[str, ...] = ()
+    """Names that the container runtime has from specs of others."""
 
 
 def pick(inventory: Inventory, slots: Sequence[str], most: int | None) -> list[Entry]:
@@ -104,7 +106,8 @@ def grant(resource_name: str, allocation: Allocation, entries: Sequence[Entry], 
     mounts = tuple(each for mount in allocation.mounts for each in _mounts(mount, devices))
     # Devices of a kind may share a node.
     once = dict.fromkeys(node for of_device in nodes for node in of_device)
-    return Grant(env=env, nodes=tuple(once), mounts=mounts, annotations=annotations)
+    named = () if source is None else customary.cdi_devices(source, devices)
+    return Grant(env=env, nodes=tuple(once), mounts=mounts, annotations=annotations, cdi_devices=named)
 
 
 def device_nodes(allocation: Allocation, device: Candidate, index: int = 0) -> list[DeviceNode]:

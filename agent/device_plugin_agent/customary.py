@@ -6,9 +6,12 @@ from collections.abc import Mapping, Sequence
 
 from device_plugin_agent.sources import Candidate
 from device_plugin_api.names import env_prefix
+from device_plugin_api.nvidia import NvidiaSource
 from device_plugin_api.sources import GroupsSource, Source
 
 _PCI_ADDRESS = "pciAddress"
+
+_VISIBLE = "NVIDIA_VISIBLE_DEVICES"
 
 _NODES = (
     (re.compile("/dev/vfio/vfio"), "vfio", "mount"),
@@ -36,7 +39,24 @@ def variables(resource_name: str, source: Source, given: Sequence[Given]) -> dic
         return _members(resource_name, source.groups, given)
     if source.fpga is not None:
         return _fpga(given)
+    if source.nvidia is not None:
+        return {_VISIBLE: _visible(source.nvidia, given)}
     return {}
+
+
+def cdi_devices(source: Source, devices: Sequence[Candidate]) -> tuple[str, ...]:
+    """Names that others' CDI specs have for these devices."""
+    if source.nvidia is None or source.nvidia.device_list == "Environment":
+        return ()
+    return tuple(f"nvidia.com/gpu={device.attributes['uuid']}" for device in devices)
+
+
+def _visible(nvidia: NvidiaSource, given: Sequence[Given]) -> str:
+    """As NVIDIA's container runtime reads it, by UUID.
+
+    With CDI alone it is told to add nothing: images come with `all`.
+    """
+    return "void" if nvidia.device_list == "CDI" else ",".join(device.attributes["uuid"] for device, _ in given)
 
 
 def _members(resource_name: str, groups: GroupsSource, given: Sequence[Given]) -> dict[str, str]:

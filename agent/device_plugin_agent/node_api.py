@@ -1,6 +1,6 @@
 """The one object this agent may see and report to, at the API server."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -46,7 +46,7 @@ class NodeApi:
         self._server = server
         self._name = name
 
-    async def watch(self, server_timeout: int) -> AsyncIterator[Seen]:
+    async def watch(self, server_timeout: int) -> AsyncGenerator[Seen]:
         """Each version of the object from the current one on, for about `server_timeout` seconds.
 
         May raise what Unavailable names. A deletion is not told: the agent goes on until its pod is taken away.

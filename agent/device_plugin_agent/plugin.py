@@ -204,7 +204,7 @@ def device_list(inventory: Inventory) -> api.ListAndWatchResponse:
 def container_response(granted: allocation.Grant, cdi_names: Sequence[str] | None) -> api.ContainerAllocateResponse:
     """A grant in the kubelet's words: its device nodes, or the names that the container runtime has for them."""
     response = api.ContainerAllocateResponse(envs=granted.env, annotations=granted.annotations)
-    for name in cdi_names or ():
+    for name in (*granted.cdi_devices, *(cdi_names or ())):
         response.cdi_devices.add(name=name)
     for node in granted.nodes if cdi_names is None else ():
         response.devices.add(host_path=node.host_path, container_path=node.container_path, permissions=node.permissions)

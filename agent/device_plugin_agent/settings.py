@@ -27,11 +27,14 @@ class Settings:
     net_dir: Path = Path("/host/net")
     state_dir: Path
     cdi_dir: Path = Path("/var/run/cdi")
+    static_cdi_dir: Path = Path("/etc/cdi")
     devinfo_dir: Path = Path(DEVICE_INFO)
+    driver_dir: Path = Path("/proc/driver")
     heartbeat_dir: Path = Path(HEARTBEATS)
     http_port: int
     allow_block_devices: bool
     allow_memory_devices: bool
+    allow_mig_monitor: bool = False
     config: Path | None = None
     """Stand-alone: a file instead of the API server."""
     dry_run: bool = False
@@ -44,8 +47,11 @@ class Settings:
             sys_root=self.sys_root,
             heartbeat_dir=self.heartbeat_dir,
             net_dir=self.net_dir,
+            driver_dir=self.driver_dir,
+            cdi_dirs=(self.static_cdi_dir, self.cdi_dir),
             allow_block_devices=self.allow_block_devices,
             allow_memory_devices=self.allow_memory_devices,
+            allow_mig_monitor=self.allow_mig_monitor,
         )
 
 
@@ -77,10 +83,14 @@ def parse(argv: Sequence[str], environ: Mapping[str, str] = os.environ) -> Setti
         type=Path,
         help="where the node's /proc/1/net is seen (default: /host/net; with --config: /proc/1/net)",
     )
+    parser.add_argument(
+        "--driver-dir", type=Path, default=Path("/proc/driver"), help="where drivers tell of their devices: nvidia/gpus"
+    )
     parser.add_argument("--state-dir", type=Path, default=Path("/var/lib/deviceplugins.dev"))
     parser.add_argument(
         "--cdi-dir", type=Path, default=Path("/var/run/cdi"), help="where container runtimes look for CDI specs"
     )
+    parser.add_argument("--static-cdi-dir", type=Path, default=Path("/etc/cdi"), help="where else they look; read only")
     parser.add_argument(
         "--devinfo-dir", type=Path, default=Path(DEVICE_INFO), help="where Multus looks for device information"
     )
@@ -88,6 +98,7 @@ def parse(argv: Sequence[str], environ: Mapping[str, str] = os.environ) -> Setti
     parser.add_argument("--http-port", type=int, default=8081, help="port of /readyz and /livez; 0 takes any")
     parser.add_argument("--allow-block-devices", action="store_true", help="offer block devices that a config selects")
     parser.add_argument("--allow-memory-devices", action="store_true", help="offer /dev/mem, /dev/kmem and /dev/port")
+    parser.add_argument("--allow-mig-monitor", action="store_true", help="this agent can see how MIG instances are")
     values = parser.parse_args(argv)
     in_cluster = values.config is None
     if in_cluster == (values.config_name is None or values.config_uid is None):

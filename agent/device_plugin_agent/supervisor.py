@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,9 +25,17 @@ from device_plugin_agent.plugin import DevicePlugin
 from device_plugin_agent.podresources import Use
 from device_plugin_agent.prober import Prober
 from device_plugin_agent.pulse import Pulse
-from device_plugin_agent.serving import Prepared, prepare, without_claimed, without_held, without_surplus, without_taken
+from device_plugin_agent.serving import (
+    Prepared,
+    prepare,
+    withheld,
+    without_claimed,
+    without_held,
+    without_surplus,
+    without_taken,
+)
 from device_plugin_agent.signal import Signal
-from device_plugin_agent.sources import Discovery, HostView, Source
+from device_plugin_agent.sources import Discovery, HostView, Source, Watching
 from device_plugin_agent.status import Offer
 from device_plugin_agent.uevents import Uevent, Uevents
 from device_plugin_agent.watch import DirectoryWatch
@@ -62,6 +70,8 @@ class _Served:
     registration: Registration
     cdi: CdiFile
     prober: Prober
+    looked: asyncio.Event
+    """Whether it is known what is there."""
     task: asyncio.Task[None]
     probing: asyncio.Task[None]
     preview: bool
@@ -100,6 +110,7 @@ class Supervisor:
         self._cdi = cdi
         self._devinfo = devinfo
         self._use_known = False
+        self._taken_over = False
         self._kept: frozenset[Named] = frozenset()
         self._used: frozenset[Named] = frozenset()
         self._kubelet = kubelet
@@ -116,7 +127,7 @@ class Supervisor:
         self._preview = False
         self._runtime = False
         """Whether the container runtime takes CDI devices, and their directory is there."""
-        self._ending: dict[str, asyncio.Task[None]] = {}
+        self._ending: dict[str, tuple[_Served, asyncio.Task[None]]] = {}
         self._lookout = Lookout()
         self._events = Signal()
         self._looked = float("-inf")
@@ -128,7 +139,8 @@ class Supervisor:
             self._cordon(spec)
             return
         self._claims.dated(spec.config_creation_time)
-        self._wanted = {resource.name: prepare(resource, self._host, self._clock) for resource in spec.resources}
+        prepared = {resource.name: prepare(resource, self._host, self._clock) for resource in spec.resources}
+        self._wanted = {name: wanted for name, wanted in prepared.items() if name not in withheld(spec)}
         self._preview = spec.mode == PREVIEW
         self._runtime = spec.cdi and self._cdi.possible
         for name, wanted in self._wanted.items():
@@ -168,7 +180,8 @@ class Supervisor:
         self._look()
 
     def offers(self) -> list[Offer]:
-        """Everything served now."""
+        """Everything served now, and what the kubelet still hears of."""
+        ending = {name: served for name, (served, _) in self._ending.items()}
         return [
             Offer(
                 name=name,
@@ -179,7 +192,7 @@ class Supervisor:
                 cdi=served.plugin.cdi is not None,
                 cdi_trouble=served.cdi.trouble,
             )
-            for name, served in self._served.items()
+            for name, served in (ending | self._served).items()
         ]
 
     def told(self) -> dict[str, frozenset[str]]:
@@ -238,6 +251,7 @@ class Supervisor:
                     self._all_due()
                     await self._pace()
         finally:
+            self._host.nvml.end()
             uevents.close()
             watch.close()
 
@@ -263,7 +277,10 @@ class Supervisor:
         for name, served in self._served.items():
             reasons = {cordon.device: cordon.reason for cordon in spec.cordoned_devices if cordon.resource == name}
             with self._news(served):
-                served.inventory.cordon(reasons, now=now, monotonic=monotonic)
+                lifted = served.inventory.cordon(reasons, now=now, monotonic=monotonic)
+            if lifted and isinstance(served.source, Watching):
+                served.source.pardon(lifted)
+                self._events.fire()
 
     def _serving(self) -> dict[str, _Served]:
         """All that the kubelet has or shall have."""
@@ -300,7 +317,9 @@ class Supervisor:
             clock=self._clock,
             tell=lambda seen: self._probed(resource.name, seen),
         )
-        former = self._ending.pop(resource.name, None)
+        looked = asyncio.Event()
+        self._begin(wanted.source)
+        _, former = self._ending.pop(resource.name, (None, None))
         served = self._served[resource.name] = _Served(
             resource=resource,
             source=wanted.source,
@@ -309,12 +328,25 @@ class Supervisor:
             registration=registration,
             cdi=self._cdi.file(resource.name),
             prober=prober,
-            task=self._tasks.create_task(self._run_after(former, prober, None if self._preview else registration)),
+            looked=looked,
+            task=self._tasks.create_task(
+                self._run_after(former, (prober.started, looked), None if self._preview else registration)
+            ),
             probing=self._tasks.create_task(prober.run()),
             preview=self._preview,
         )
         self._choose_cdi(served)
         _log.info("Previewing" if self._preview else "Serving", extra={"resource": resource.name})
+
+    def _begin(self, source: Source) -> None:
+        if isinstance(source, Watching):
+            loop = asyncio.get_running_loop()
+
+            def news() -> None:
+                with suppress(RuntimeError):  # the agent has ended meanwhile
+                    loop.call_soon_threadsafe(self._events.fire)
+
+            source.begin(news)
 
     def _probed(self, name: str, seen: Mapping[tuple[str, Probe], Observation]) -> None:
         served = self._served.get(name)
@@ -330,6 +362,7 @@ class Supervisor:
         if served.resource.source != resource.source:
             served.inventory.reselect()
         served.resource, served.source, served.due = resource, wanted.source, 0.0
+        self._begin(wanted.source)
         served.inventory.health = resource.health
         served.prober.replace(wanted.probes)
         served.plugin.resource = resource
@@ -351,8 +384,7 @@ class Supervisor:
             if served.draining and not served.inventory.entries:
                 self._write_files(served)
                 del self._served[name]
-                self._ending[name] = self._tasks.create_task(self._end(served))
-                self._changed()
+                self._ending[name] = served, self._tasks.create_task(self._end(served))
                 _log.info("No longer serving", extra={"resource": name})
                 if name in self._wanted:
                     self._start(self._wanted[name])
@@ -365,9 +397,13 @@ class Supervisor:
         served.probing.cancel()
         served.task.cancel()
         await asyncio.wait((served.task, served.probing))
+        name = served.resource.name
+        if name in self._ending and self._ending[name][0] is served:
+            del self._ending[name]
+        self._changed()
 
     async def _run_after(
-        self, former: asyncio.Task[None] | None, prober: Prober, registration: Registration | None
+        self, former: asyncio.Task[None] | None, known: Iterable[asyncio.Event], registration: Registration | None
     ) -> None:
         """A resource that comes back waits for its former stream: the end of an older one disconnects a newer (R5)."""
         if former is not None:
@@ -375,7 +411,8 @@ class Supervisor:
         # Else a restart of the agent would show the kubelet every device as Unhealthy for a moment.
         with suppress(TimeoutError):
             async with asyncio.timeout(DEADLINE):
-                await prober.started.wait()
+                for event in known:
+                    await event.wait()
         if registration is not None:
             await registration.run()
 
@@ -389,9 +426,12 @@ class Supervisor:
             if monotonic >= served.due:
                 with self._metrics.scan.labels(name).time():
                     found = served.source.discover()
-                fitting = without_surplus(found, served.resource.sharing.replicas)
-                served.discovery = without_taken(fitting, taken)
-                looked[name] = served
+                if found.pending:
+                    served.due = monotonic + RECOVERY_PERIOD
+                else:
+                    fitting = without_surplus(found, served.resource.sharing.replicas)
+                    served.discovery = without_taken(fitting, taken)
+                    looked[name] = served
             if not served.draining:
                 taken |= {mark: name for device in served.discovery.candidates for mark in device.marks}
         withheld = self._claim()
@@ -400,13 +440,27 @@ class Supervisor:
             found = without_held(served.discovery, _of(name, held))
             with self._news(served):
                 served.inventory.observe(without_claimed(found, _of(name, withheld)), now=now, monotonic=monotonic)
+            served.looked.set()
             self._write_files(served)
             period = served.resource.health.period_seconds if served.inventory.settled else RECOVERY_PERIOD
             by_itself = served.discovery.changes_in
             served.due = monotonic + (period if by_itself is None else min(period, max(by_itself, _LOOK_INTERVAL)))
         self._end_drained()
+        self._take_over(now, monotonic)
         if self._kept - self._in_inventory():
             self._claim()
+
+    def _take_over(self, now: float, monotonic: float) -> None:
+        """What was ours when the last agent process ended and is not here now is missing, and so it stays ours."""
+        if self._taken_over or self.spec is None or not self._claims.known:
+            return
+        self._taken_over = True
+        candidates = (found for served in self._served.values() for found in served.discovery.candidates)
+        missed = self._claims.missed({mark for found in candidates for mark in found.marks})
+        for name, served in self._serving().items():
+            with self._news(served):
+                devices = [device for resource, device in missed if resource == name]
+                served.inventory.miss(devices, now=now, monotonic=monotonic)
 
     def _claim(self) -> dict[Named, str]:
         """Claim what is selected and let go of what is no longer here; what must not be offered, and why."""
@@ -419,7 +473,7 @@ class Supervisor:
         ]
         self._kept = self._in_inventory()
         before = self._claims.contested()
-        withheld = self._claims.settle(wants, self._kept if self._use_known else None)
+        withheld = self._claims.settle(wants, self._kept if self._use_known and self._taken_over else None)
         if self._claims.contested() != before:
             self._changed()
         if self._claims.busy:
@@ -490,7 +544,7 @@ class Supervisor:
 
 def _content(spec: NodeSpec) -> object:
     """All of it that takes more than a cordon to change."""
-    return spec.mode, spec.resources, spec.cdi
+    return spec.mode, spec.resources, withheld(spec), spec.cdi
 
 
 def _of(name: str, reasons: Mapping[Named, str]) -> dict[str, str]:

@@ -50,6 +50,19 @@ class AgentSettings(Struct, rename="camel", frozen=True, kw_only=True, omit_defa
     priority_class_name: Annotated[
         str, doc("Priority class of agent pods.", min_length=1, max_length=253, rules=rules.PRIORITY_CLASS)
     ] = "system-node-critical"
+    runtime_class_name: (
+        Annotated[
+            str,
+            doc(
+                "Runtime class of agent pods. With `source.nvidia`: the one of NVIDIA's container runtime, which gives "
+                "agents the driver's library.",
+                min_length=1,
+                max_length=253,
+                rules=rules.RUNTIME_CLASS,
+            ),
+        ]
+        | None
+    ) = None
 
 
 class Rollout(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=True):

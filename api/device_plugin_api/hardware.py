@@ -40,6 +40,14 @@ FPGA_ID = Form(
 NO_FPGA_ID = Form("^[0-]*$|^[f-]*$", "must not be all zeros or all ones, which say that there is none")
 FPGA_MODES = ("AcceleratorFunction", "Region", "RegionManagement")
 """As the users of Intel's plugin know them: af, region and regiondevel."""
+_UUID = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+GPU_UUID = Form(
+    f"^(GPU-{_UUID}|MIG-{_UUID}|MIG-GPU-{_UUID}/[0-9]{{1,3}}/[0-9]{{1,3}})$",
+    "must be a UUID as nvidia-smi -L shows it: GPU-… or MIG-… and 32 hexadecimal digits in lower case",
+)
+MIG_PROFILE = Form(
+    "^([1-9]c[.])?[1-9]g[.][1-9][0-9]{0,3}gb([+][a-z.]{1,8})?$", "must be a MIG profile, such as 1g.10gb or 1c.3g.40gb"
+)
 KERNEL_NAME = Form("^[A-Za-z0-9_.-]+$", "must be letters, digits, '_', '.' and '-'")
 """A subsystem or a driver."""
 

@@ -93,6 +93,7 @@ _SOURCES = (
     "pci",
     "network",
     "fpga",
+    "nvidia",
     "groups",
     "custom",
     "simulated",
@@ -121,6 +122,27 @@ _FORWARD = (
 PF_FUNCTIONS = (*_form(hardware.PF_FUNCTIONS), *_FORWARD)
 ROOT_FUNCTIONS = (*_form(hardware.ROOT_FUNCTIONS), *_FORWARD)
 LINK_TYPE = _form(hardware.LINK_TYPE)
+GPU_UUID = _form(hardware.GPU_UUID)
+MIG_PROFILE = _form(hardware.MIG_PROFILE)
+
+MIG = (
+    rule(
+        # Tried on the default {} too, before the default mode is in it.
+        "!has(self.mode) ? !has(self.profiles) : has(self.profiles) ? self.mode != 'None' : self.mode != 'Mixed'",
+        "profiles must be given with mode: Mixed, may be with mode: Single, and must not be with mode: None",
+    ),
+)
+
+NVIDIA_SOURCE = (
+    rule(
+        "!has(self.minMemoryMiB) || !has(self.maxMemoryMiB) || self.minMemoryMiB <= self.maxMemoryMiB",
+        "minMemoryMiB must not exceed maxMemoryMiB",
+    ),
+    rule(
+        "!has(self.ignoredXids) || !has(self.criticalXids)",
+        "ignoredXids and criticalXids must not both be given: with criticalXids all others are ignored",
+    ),
+)
 
 FPGA_ID = (
     *_form(hardware.FPGA_ID),
@@ -412,6 +434,10 @@ MAX_UNAVAILABLE = (
 
 PRIORITY_CLASS = (
     rule(f"self.matches('^{_DNS_SUBDOMAIN}$')", "must be the name of a PriorityClass, a lower-case DNS name"),
+)
+
+RUNTIME_CLASS = (
+    rule(f"self.matches('^{_DNS_SUBDOMAIN}$')", "must be the name of a RuntimeClass, a lower-case DNS name"),
 )
 
 NODE_OBJECT = (

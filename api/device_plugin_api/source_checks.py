@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from device_plugin_api import hardware, hostpaths, templates
 from device_plugin_api.functions import FunctionRange
+from device_plugin_api.nvidia import NvidiaSource
 from device_plugin_api.resource import Resource
 from device_plugin_api.rules import MAX_SLOTS
 from device_plugin_api.sources import (
@@ -33,6 +34,8 @@ def problems(resource: Resource) -> Iterator[str]:
         yield from _network_problems(source.network)
     if source.fpga is not None:
         yield from _fpga_problems(source.fpga)
+    if source.nvidia is not None:
+        yield from _nvidia_problems(source.nvidia)
     if source.groups is not None:
         yield from _groups_problems(source.groups)
     if source.custom is not None:
@@ -113,6 +116,24 @@ def _fpga_problems(fpga: FpgaSource) -> Iterator[str]:
         yield from _form_problems(f"source.fpga.{member}", hardware.FPGA_ID, ids)
         for id_ in filter(hardware.NO_FPGA_ID.fits, ids):
             yield f"source.fpga.{member}: {id_!r} {hardware.NO_FPGA_ID.message}"
+
+
+def _nvidia_problems(nvidia: NvidiaSource) -> Iterator[str]:
+    yield from _form_problems("source.nvidia.uuids", hardware.GPU_UUID, nvidia.uuids)
+    yield from _form_problems("source.nvidia.pciAddresses", hardware.PCI_ADDRESS, nvidia.pci_addresses)
+    yield from _form_problems("source.nvidia.mig.profiles", hardware.MIG_PROFILE, nvidia.mig.profiles)
+    if nvidia.mig.mode not in ("None", "Single", "Mixed"):
+        yield "source.nvidia.mig.mode: must be None, Single or Mixed"
+    elif (nvidia.mig.mode == "Mixed" and not nvidia.mig.profiles) or (
+        nvidia.mig.mode == "None" and nvidia.mig.profiles
+    ):
+        yield "source.nvidia.mig.profiles: must be given with mode: Mixed, and must not be with mode: None"
+    if nvidia.device_list not in ("Environment", "CDI", "Both"):
+        yield "source.nvidia.deviceList: must be Environment, CDI or Both"
+    if nvidia.min_memory is not None and nvidia.max_memory is not None and nvidia.min_memory > nvidia.max_memory:
+        yield "source.nvidia: minMemoryMiB must not exceed maxMemoryMiB"
+    if nvidia.ignored_xids is not None and nvidia.critical_xids is not None:
+        yield "source.nvidia: ignoredXids and criticalXids must not both be given"
 
 
 def _groups_problems(groups: GroupsSource) -> Iterator[str]:

@@ -5,6 +5,7 @@ from typing import Annotated
 from msgspec import Struct, field, structs
 
 from device_plugin_api import hardware, rules
+from device_plugin_api.nvidia import NvidiaSource
 from device_plugin_api.schema import ATOMIC, ATOMIC_MAP, doc, enum, list_map
 
 DeviceGlob = Annotated[str, doc("A path or glob below /dev.", max_length=256, rules=rules.DEVICE_GLOB)]
@@ -321,6 +322,7 @@ class Source(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=Tr
     pci: Annotated[PciSource | None, doc("PCI functions.", rules=rules.PCI_SOURCE)] = None
     network: Annotated[NetworkSource, doc("SR-IOV functions of network cards.")] | None = None
     fpga: Annotated[FpgaSource | None, doc("Intel FPGAs.", rules=rules.FPGA_SOURCE)] = None
+    nvidia: Annotated[NvidiaSource | None, doc("NVIDIA GPUs.", rules=rules.NVIDIA_SOURCE)] = None
     groups: Annotated[GroupsSource, doc("Several devices that go together as one.")] | None = None
     custom: Annotated[CustomSource, doc("Devices that a package of yours finds.")] | None = None
     simulated: Annotated[SimulatedSource, doc("Made-up devices.")] | None = None

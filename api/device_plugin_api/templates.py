@@ -31,6 +31,18 @@ ATTRIBUTES: Mapping[str, tuple[str, ...]] = {
         "vendor",
     ),
     "fpga": ("afuID", "interfaceID", "pciAddress", "pciRoot", "port"),
+    "nvidia": (
+        "health",
+        "memoryMiB",
+        "migProfile",
+        "minor",
+        "model",
+        "nvlinkGroup",
+        "parentUUID",
+        "pciAddress",
+        "pciRoot",
+        "uuid",
+    ),
     "simulated": ("simulated",),
 }
 """The attributes that devices of a source can have; a group's are the names of its members."""

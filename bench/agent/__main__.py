@@ -13,8 +13,12 @@ from bench import process
 from bench.agent import calls, subject
 from bench.agent.kubelet import Kubelet
 from bench.figures import ms, percentile, row
+from device_plugin_api.rules import MAX_SLOTS
 
 _ROUNDS = 20
+
+_SHARES = 4
+"""Slots of each device where the kubelet's limit is reached: so many devices alone cannot be simulated."""
 
 
 def main() -> None:
@@ -22,7 +26,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.agent", description=__doc__)
     parser.add_argument("--idle", type=float, default=60.0, metavar="SECONDS", help="how long to watch it do nothing")
     parser.add_argument("--calls", type=int, default=100_000, metavar="N", help="how many Allocates in the long run")
-    parser.add_argument("--socket", help="measure Allocate of this plugin's socket instead of our agent")
+    parser.add_argument(
+        "--socket",
+        help="measure Allocate of this plugin instead of our agent; a socket in another container is reached "
+        "through /proc/PID/root",
+    )
     parser.add_argument("--pid", type=int, help="with --socket: the plugin's process, for memory and idle CPU")
     given = parser.parse_args()
     if given.socket:
@@ -42,14 +50,19 @@ async def _agent(idle: float, many: int) -> None:
             await _resting("idle, 1 device", agent.pid, idle)
             await _allocate(kubelet.endpoint, "bench0", many, agent.pid)
     await _restarts()
+    await _endings()
     for count in (4, 1_000, 10_000):
         with _node() as kubelet:
             async with kubelet.running(), subject.running(kubelet, subject.simulated(count)) as agent:
-                at, response = await kubelet.until(1)
-                row(f"{count} devices: process start → first list", ms(at - agent.started))
-                row(f"{count} devices: size of the list", f"{response.ByteSize() / 1024:.0f} KiB")
+                await _first_list(f"{count} devices", kubelet, agent)
                 if count == 10_000:
                     await _resting(f"idle, {count} devices", agent.pid, idle)
+    with _node() as kubelet:
+        most = subject.simulated(MAX_SLOTS // _SHARES, _SHARES)
+        async with kubelet.running(), subject.running(kubelet, most) as agent:
+            await _first_list(f"the most there may be, {MAX_SLOTS} slots", kubelet, agent)
+    with _node() as kubelet:
+        row("one device more", await subject.refusal(kubelet, subject.simulated(MAX_SLOTS // _SHARES + 1, _SHARES)))
 
 
 async def _other(socket: str, pid: int | None, idle: float) -> None:
@@ -84,6 +97,25 @@ async def _restarts() -> None:
                     await kubelet.until(life + 1)
                     seconds.append(kubelet.registered_at[-1] - there)
     row("kubelet.sock back → Register, median / worst", _middle(seconds[1:]))
+
+
+async def _endings() -> None:
+    seconds = []
+    for _ in range(_ROUNDS // 2):
+        with _node() as kubelet:
+            async with kubelet.running(), subject.running(kubelet, subject.PATHS) as agent:
+                await kubelet.until(1)
+                told = time.monotonic()
+                agent.process.terminate()
+                await agent.process.wait()
+                seconds.append(time.monotonic() - told)
+    row("SIGTERM → gone, median / worst", _middle(seconds))
+
+
+async def _first_list(what: str, kubelet: Kubelet, agent: subject.Subject) -> None:
+    at, response = await kubelet.until(1)
+    row(f"{what}: process start → first list", ms(at - agent.started))
+    row(f"{what}: size of the list", f"{response.ByteSize() / 1024:.0f} KiB")
 
 
 async def _allocate(socket: str, device: str, many: int, pid: int | None) -> None:

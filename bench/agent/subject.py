@@ -16,9 +16,10 @@ RESOURCE = "example.com/bench"
 PATHS = f"resources: [{{name: {RESOURCE}, source: {{paths: {{include: [/dev/bench*]}}}}}}]\n"
 
 
-def simulated(count: int) -> str:
-    """A configuration with that many devices."""
-    return f"resources: [{{name: {RESOURCE}, source: {{simulated: {{count: {count}}}}}}}]\n"
+def simulated(count: int, replicas: int = 1) -> str:
+    """A configuration with that many devices, each shared so often."""
+    source = f"source: {{simulated: {{count: {count}}}}}"
+    return f"resources: [{{name: {RESOURCE}, {source}, sharing: {{replicas: {replicas}}}}}]\n"
 
 
 class Subject:
@@ -44,6 +45,17 @@ class Subject:
         """Take it away; when that was done."""
         (self.dev / name).unlink()
         return time.monotonic()
+
+
+async def refusal(kubelet: Kubelet, config: str) -> str:
+    """What an agent says of a configuration that it does not take."""
+    path = kubelet.directory / "config.yaml"
+    path.write_text(config)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "device_plugin_agent", "--config", str(path)), stderr=asyncio.subprocess.PIPE
+    )
+    _, told = await process.communicate()
+    return told.decode().strip().removeprefix("device-plugin-agent: ").removeprefix(f"{path}: ")
 
 
 @asynccontextmanager

@@ -25,6 +25,7 @@ class Settings:
     kubelet_root: str = "/var/lib/kubelet"
     allow_block_devices: bool = False
     allow_memory_devices: bool = False
+    allow_mig_monitor: bool = False
     http_port: int = 8080
     log_level: str = "info"
     kubeconfig: str | None = None
@@ -55,11 +56,15 @@ def parse(argv: Sequence[str], environ: Mapping[str, str] = os.environ) -> Setti
     for name, text in (
         ("allow-block-devices", "let agents offer block devices that a config selects"),
         ("allow-memory-devices", "let agents offer /dev/mem, /dev/kmem and /dev/port"),
+        (
+            "allow-mig-monitor",
+            "let agents of MIG instances have CAP_SYS_ADMIN, without which nobody sees how those are",
+        ),
     ):
         # Without a value it means true, as everywhere in Kubernetes.
         flag(name, "false", text, nargs="?", const="true")
     values = vars(parser.parse_args(argv))
-    for name in ("allow_block_devices", "allow_memory_devices"):
+    for name in ("allow_block_devices", "allow_memory_devices", "allow_mig_monitor"):
         text = values[name].lower()
         if text not in _TRUE + _FALSE:
             parser.error(f"--{name.replace('_', '-')} must be true or false, not {values[name]!r}")

@@ -130,6 +130,7 @@ def largest_config() -> Json:
         agent={
             "logLevel": "debug",
             "priorityClassName": filled("p", 253),
+            "runtimeClassName": filled("r", 253),
             "resources": {"requests": {"cpu": 1, "memory": "64Mi"}, "limits": {"cpu": "1", "memory": 134217728}},
         },
     )

@@ -1,9 +1,11 @@
 """The real operator on a real API server; nodes, kubelets and agents are played by the test."""
 
 import asyncio
+import re
 import threading
 import time
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +22,11 @@ AGENTS = "device-plugin-agents"
 STAMP = "2026-11-23T12:00:00Z"
 
 
-def kubeconfig(plane: ControlPlane, token: str) -> Path:
-    """The operator's own: its ServiceAccount's rights are all it has."""
+def kubeconfig(plane: ControlPlane, token: str, *, name: str = "operator") -> Path:
+    """Of somebody with that token: the rights of its ServiceAccount are all it has."""
     made = yaml.safe_load(plane.kubeconfig.read_text())
     made["users"][0]["user"] = {"token": token}
-    path = plane.folder / "operator-kubeconfig"
+    path = plane.folder / f"{name}-kubeconfig"
     path.write_text(yaml.safe_dump(made))
     return path
 
@@ -93,6 +95,11 @@ class RunningOperator:
         self.requests.append((method, path, status))
 
     @property
+    def runs(self) -> bool:
+        """Whether it still does."""
+        return self._thread.is_alive()
+
+    @property
     def http_port(self) -> int:
         """Where it answers probes and scrapes."""
         return self._operator.http_port
@@ -105,6 +112,19 @@ class RunningOperator:
         eventually(lambda: self.requests.count(("GET", path, 200)) > before, "it looked again")
         time.sleep(0.3)  # what it would write comes right behind
 
+    def looks(self, name: str, count: int) -> None:
+        """Have it reconcile that config so many times, as fast as its pace allows: time passes quickly meanwhile."""
+        look = ("GET", f"/apis/{API_VERSION}/devicepluginconfigs/{name}", 200)
+        done = self.requests.count(look)
+        for number in range(1, count + 1):
+            self.clock.ahead += 1.0
+            self._loop.call_soon_threadsafe(self._operator.changed, name)
+            eventually(partial(self._looked, look, done + number), "it looked again", every=0.005)
+        time.sleep(0.3)  # what it would write comes right behind
+
+    def _looked(self, look: tuple[str, str, int], times: int) -> bool:
+        return self.requests.count(look) >= times
+
     @property
     def writes(self) -> list[tuple[str, str]]:
         """Of all requests those that write. Asking what defaults would be filled in is none, nor is the Lease."""
@@ -115,6 +135,11 @@ class RunningOperator:
             and "/leases" not in path
             and not (method == "POST" and path.endswith("/daemonsets"))
         ]
+
+
+def world_name(test: str) -> str:
+    """A config's name that a test of that name can have for its own."""
+    return re.sub("[^a-z0-9]+", "-", test.lower().removeprefix("test_"))[-40:].strip("-")
 
 
 class World:
@@ -229,7 +254,9 @@ class World:
             "counts": counts,
             "resources": [
                 {"name": "example.com/camera", "registered": not unregistered, "counts": counts, "devices": devices},
-            ],
+            ]
+            if devices
+            else [],
         }
         self.api.patch(API_VERSION, NODE, item["metadata"]["name"], {"status": status}, subresource="status")
 
@@ -253,4 +280,4 @@ def versions(world: World) -> dict[str, str]:
     return {f"{item['kind']}/{item['metadata']['name']}": item["metadata"]["resourceVersion"] for item in everything}
 
 
-__all__ = ["AGENTS", "ApiError", "RunningOperator", "World", "eventually", "kubeconfig", "versions"]
+__all__ = ["AGENTS", "ApiError", "RunningOperator", "World", "eventually", "kubeconfig", "versions", "world_name"]

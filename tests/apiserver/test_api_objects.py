@@ -86,7 +86,7 @@ BAD_SOURCES = [
         "a source of two kinds",
         of(source={"paths": {"include": ["/dev/video*"]}, "simulated": {"count": 1}}),
         f"{FIRST}.source",
-        "exactly one source must be given: paths, usb, pci, network, fpga, groups, custom, simulated",
+        "exactly one source must be given: paths, usb, pci, network, fpga, nvidia, groups, custom, simulated",
     ),
     bad("a resource without source", config(resources=[{"name": "a.com/b"}]), f"{FIRST}.source", "Required value"),
     bad("no globs", including(), INCLUDE, "should have at least 1 items"),
@@ -251,6 +251,48 @@ BAD_SOURCES = [
         of(source={"network": {"linkTypes": ["wifi"]}}),
         f"{FIRST}.source.network.linkTypes[0]",
         "must be ether or infiniband",
+    ),
+    bad(
+        "a GPU by half a UUID",
+        of(source={"nvidia": {"uuids": ["GPU-1"]}}),
+        f"{FIRST}.source.nvidia.uuids[0]",
+        "must be a UUID as nvidia-smi -L shows it",
+    ),
+    bad(
+        "MIG instances of no profile",
+        of(source={"nvidia": {"mig": {"mode": "Mixed"}}}),
+        f"{FIRST}.source.nvidia.mig",
+        "profiles must be given with mode: Mixed",
+    ),
+    bad(
+        "profiles without MIG",
+        of(source={"nvidia": {"mig": {"profiles": ["1g.5gb"]}}}),
+        f"{FIRST}.source.nvidia.mig",
+        "must not be with mode: None",
+    ),
+    bad(
+        "a profile of nothing",
+        of(source={"nvidia": {"mig": {"mode": "Single", "profiles": ["0g.5gb"]}}}),
+        f"{FIRST}.source.nvidia.mig.profiles[0]",
+        "must be a MIG profile, such as 1g.10gb",
+    ),
+    bad(
+        "GPUs with more memory than themselves",
+        of(source={"nvidia": {"minMemoryMiB": 2, "maxMemoryMiB": 1}}),
+        f"{FIRST}.source.nvidia",
+        "minMemoryMiB must not exceed maxMemoryMiB",
+    ),
+    bad(
+        "both lists of Xids",
+        of(source={"nvidia": {"ignoredXids": [13], "criticalXids": [79]}}),
+        f"{FIRST}.source.nvidia",
+        "ignoredXids and criticalXids must not both be given",
+    ),
+    bad(
+        "another way to tell of GPUs",
+        of(source={"nvidia": {"deviceList": "VolumeMounts"}}),
+        f"{FIRST}.source.nvidia.deviceList",
+        '"Environment", "CDI", "Both"',
     ),
     bad(
         "a network function by an address without its domain",
@@ -616,6 +658,12 @@ BAD_SPECS = [
         "must be the name of a PriorityClass",
     ),
     bad(
+        "a runtime class with capitals",
+        config(agent={"runtimeClassName": "NVIDIA"}),
+        "spec.agent.runtimeClassName",
+        "must be the name of a RuntimeClass",
+    ),
+    bad(
         "no priority class", config(agent={"priorityClassName": ""}), "spec.agent.priorityClassName", "at least 1 chars"
     ),
     bad(
@@ -771,6 +819,32 @@ GOOD_OBJECTS = [
     good("a resource of k8s.io", of(name="k8s.io/camera")),
     good("a resource with capitals and dots", of(name="example.com/Camera_v1.5-hd")),
     good("two resources", config(resources=[resource(), resource("example.com/microphone")])),
+    good("all GPUs", of(source={"nvidia": {}})),
+    good(
+        "every selector of GPUs",
+        of(
+            source={
+                "nvidia": {
+                    "models": ["NVIDIA A100*"],
+                    "uuids": [
+                        "GPU-00000000-0000-4000-8000-000000000000",
+                        "MIG-00000000-0000-4000-8000-000000000000",
+                        "MIG-GPU-00000000-0000-4000-8000-000000000000/7/0",
+                    ],
+                    "pciAddresses": ["0000:07:00.0"],
+                    "minMemoryMiB": 40960,
+                    "maxMemoryMiB": 40960,
+                    "mig": {"mode": "Mixed", "profiles": ["1g.5gb", "1g.5gb+me", "1c.3g.20gb"]},
+                    "deviceList": "Both",
+                    "deviceNodes": True,
+                    "ignoredXids": [],
+                }
+            }
+        ),
+    ),
+    good("MIG of one kind", of(source={"nvidia": {"mig": {"mode": "Single"}}})),
+    good("some Xids alone", of(source={"nvidia": {"criticalXids": [79]}})),
+    good("a runtime class", config(agent={"runtimeClassName": "nvidia"})),
     good("all network functions", of(source={"network": {}})),
     good(
         "every selector of network functions",

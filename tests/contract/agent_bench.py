@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from copy import copy
 from dataclasses import replace
@@ -53,7 +53,7 @@ class ScriptedApi(NodeApi):
         """Wake the watch."""
         self._changed.set()
 
-    async def watch(self, server_timeout: int) -> AsyncIterator[Seen]:
+    async def watch(self, server_timeout: int) -> AsyncGenerator[Seen]:
         """Every version from the current one on."""
         while True:
             if self.down:
@@ -126,6 +126,8 @@ class Bench:
             state_dir=self.state,
             net_dir=root / "net",
             cdi_dir=root / "cdi",
+            static_cdi_dir=root / "etc/cdi",
+            driver_dir=root / "proc/driver",
             devinfo_dir=root / "devinfo/dp",
             heartbeat_dir=root / "run",
             http_port=0,

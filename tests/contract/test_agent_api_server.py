@@ -1,6 +1,7 @@
 """Whatever the API server answers, the agent serves on, and reports again once that can be done."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -145,9 +146,11 @@ async def test_an_agent_that_cannot_report_a_change_is_not_ready_until_it_can(
         assert server.object["status"]["counts"]["healthy"] == 2
 
 
-async def test_a_token_that_the_kubelet_replaced_is_used_from_the_next_request_on(
-    bench: Bench, server: FaultyApiServer
+async def test_a_token_that_the_kubelet_replaced_is_used_from_the_next_request_on_and_never_logged(
+    bench: Bench, server: FaultyApiServer, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.DEBUG, "device_plugin_agent")
+    server.faults["watch"].append(401)
     bench.plug("video0")
     async with through(server, bench) as api, bench.agent(api):
         await bench.until(lambda: server.object["status"].get("counts", {}).get("healthy") == 1)
@@ -156,3 +159,6 @@ async def test_a_token_that_the_kubelet_replaced_is_used_from_the_next_request_o
         bench.plug("video1")
         await bench.until(lambda: server.object["status"]["counts"]["healthy"] == 2)
         assert server.identities[-1] == "Bearer two"
+    logged = str([vars(record) for record in caplog.records])
+    assert "401" in logged
+    assert "Bearer" not in logged

@@ -1,6 +1,7 @@
 """The agent's devices as the kubelet and the report see them."""
 
 import asyncio
+import logging
 import shutil
 from collections.abc import Callable
 from itertools import pairwise
@@ -25,6 +26,26 @@ async def test_a_plugged_device_is_known_to_the_kubelet_by_the_event_and_not_by_
         await bench.offers(1, 1)
         bench.plug("video1")
         await bench.offers(2, 2)
+
+
+async def test_the_log_has_one_line_for_each_change_of_a_device_however_often_it_is_looked_at(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "device_plugin_agent")
+    bench.plug("video0")
+    bench.api.put(spec())
+    async with bench.agent():
+        await bench.offers(1, 1)
+        bench.pull("video0")
+        await bench.offers(0, 1)
+        for number in (1, 2, 3):  # each is a look at all of them
+            bench.plug(f"video{number}")
+            await bench.offers(number, number + 1)
+    told = [vars(record) for record in caplog.records if record.getMessage() == "Device changed"]
+    assert [(each["state"], each["reason"]) for each in told if each["device"] == "video0"] == [
+        ("Healthy", "Works"),
+        ("Unhealthy", "DeviceMissing"),
+    ]
 
 
 async def test_a_pulled_device_is_unhealthy_with_a_reason_and_healthy_again_when_it_is_back(bench: Bench) -> None:

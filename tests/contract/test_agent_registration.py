@@ -23,6 +23,22 @@ async def test_every_resource_is_registered_once_the_configuration_is_there(benc
     assert not bench.kubelet.violations
 
 
+async def test_an_agent_is_ready_while_the_kubelet_listens_to_every_resource_and_not_otherwise(bench: Bench) -> None:
+    bench.api.put(spec(resource(), resource("example.com/other", "/dev/other*")))
+    async with bench.agent() as agent:
+
+        def ready() -> bool:
+            return agent.http.answers["/readyz"]().ok
+
+        await bench.until(lambda: "/readyz" in agent.http.answers and ready())
+        await bench.kubelet.stop()
+        await bench.until(lambda: not ready())
+        assert agent.http.answers["/readyz"]().text.startswith(f"{CAMERA}: ")
+        assert agent.http.answers["/livez"]().ok
+        await bench.kubelet.start()
+        await bench.until(ready)
+
+
 async def test_a_kubelet_that_starts_after_the_agent_is_found(stopped_bench: Bench) -> None:
     bench = stopped_bench
     bench.plug("video0")

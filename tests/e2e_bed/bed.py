@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+import grpc
+
 from apiserver_fixture.client import ApiError, Client
 from e2e_bed.cluster import AGENTS, GROUP, VM_TOLERATION, WORKERS, Json, on_node, quantity
 from e2e_bed.kubelet_view import KubeletView
@@ -20,7 +22,7 @@ def until(look: Callable[[], T], what: str, limit: float = 60.0, every: float = 
     while time.monotonic() < deadline:
         try:
             answer = look()
-        except (ApiError, OSError, KeyError, IndexError) as error:
+        except (ApiError, grpc.RpcError, OSError, KeyError, IndexError) as error:
             last = error
         else:
             if answer:

@@ -4,6 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from device_plugin_api.checks import problems
+from device_plugin_api.nvidia import Mig, NvidiaSource
 from device_plugin_api.resource import Allocation, Cdi, EnvVar, Mount, Resource
 from device_plugin_api.rules import ONE_SOURCE
 from device_plugin_api.sources import (
@@ -115,6 +116,33 @@ def test_the_api_server_knows_the_same_sources() -> None:
 def test_hardware_that_is_named_in_no_way_a_bus_does_is_refused_with_the_field(source: Source, problem: str) -> None:
     (found,) = of(source=source)
     assert found.startswith(problem)
+
+
+@pytest.mark.parametrize(
+    ("source", "problem"),
+    [
+        (NvidiaSource(uuids=("GPU-1",)), "uuids: 'GPU-1' must be a UUID as nvidia-smi -L shows it"),
+        (NvidiaSource(pci_addresses=("07:00.0",)), "pciAddresses: '07:00.0' must be a full PCI address"),
+        (NvidiaSource(mig=Mig(mode="Mixed", profiles=("1g",))), "mig.profiles: '1g' must be a MIG profile"),
+        (NvidiaSource(mig=Mig(mode="Mixed")), "mig.profiles: must be given with mode: Mixed"),
+        (NvidiaSource(mig=Mig(profiles=("1g.5gb",))), "mig.profiles: must be given with mode: Mixed, and must not"),
+        (NvidiaSource(mig=Mig(mode="Some")), "mig.mode: must be None, Single or Mixed"),
+        (NvidiaSource(device_list="Volumes"), "deviceList: must be Environment, CDI or Both"),
+    ],
+)
+def test_gpus_that_are_chosen_in_no_way_there_is_are_refused_with_the_field(source: NvidiaSource, problem: str) -> None:
+    (found,) = of(source=Source(nvidia=source))
+    assert found.startswith(f"source.nvidia.{problem}")
+
+
+def test_both_lists_of_xids_are_refused() -> None:
+    (found,) = of(source=Source(nvidia=NvidiaSource(ignored_xids=(), critical_xids=(79,))))
+    assert found == "source.nvidia: ignoredXids and criticalXids must not both be given"
+
+
+def test_gpus_with_more_memory_than_themselves_are_refused() -> None:
+    (found,) = of(source=Source(nvidia=NvidiaSource(min_memory=2, max_memory=1)))
+    assert found == "source.nvidia: minMemoryMiB must not exceed maxMemoryMiB"
 
 
 def rig(*members: GroupMember, pair_by: str = "Single") -> Source:

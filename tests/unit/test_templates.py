@@ -33,6 +33,7 @@ def test_what_is_replaced_is_gone_and_nothing_else(template: str, variables: dic
 @pytest.mark.parametrize("source", ATTRIBUTES)
 def test_the_attributes_of_every_source_are_listed(source: str) -> None:
     assert source in SOURCES
-    code = Path("agent/device_plugin_agent/sources", f"{source}.py").read_text()
+    sources = Path("agent/device_plugin_agent/sources")
+    code = "".join(file.read_text() for file in (*sources.glob(f"{source}.py"), *sources.glob(f"{source}/*.py")))
     for attribute in ATTRIBUTES[source]:
         assert f'"{attribute}"' in code

@@ -28,6 +28,9 @@ def exists(candidate: Candidate | None, known_as: str, unfit: Unfit | None = Non
         return Observation(look=Look.ABSENT, reason=unfit.reason, message=f"{known_as}: {unfit.why}")
     if candidate is None:
         return Observation(look=Look.ABSENT, reason="DeviceMissing", message=f"{known_as} is gone from the node")
+    if candidate.trouble is not None:
+        look = Look.ABSENT if candidate.trouble.seen else Look.BLIND
+        return Observation(look=look, reason=candidate.trouble.reason, message=f"{known_as}: {candidate.trouble.why}")
     if candidate.failure is not None:
         return Observation(look=Look.FAILED, reason="ProbeFailed", message=f"{known_as} {candidate.failure}")
     return WORKS

@@ -19,6 +19,8 @@ class Look(Enum):
     """Gone, or cut off: so certain that one look is enough."""
     FAILED = "failed"
     """The look itself failed: nothing is known about the device."""
+    BLIND = "blind"
+    """Nobody can look at it now, so certain that one look is enough: it is Unknown for as long as that lasts."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,6 +73,8 @@ def step(track: Track | None, seen: Observation, health: Health, *, now: float, 
             return _good(track, seen, health, now, monotonic)
         case Look.ABSENT:
             return _enter(track, DeviceState.UNHEALTHY, seen, now)
+        case Look.BLIND:
+            return _enter(track, DeviceState.UNKNOWN, seen, now)
         case Look.BAD | Look.FAILED:
             return _missed(track, seen, health, now, monotonic)
 

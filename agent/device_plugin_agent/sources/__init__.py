@@ -3,7 +3,7 @@
 What `__all__` names is what packages with sources of their own build on (docs/hardware/custom.md).
 """
 
-from device_plugin_agent.sources.base import Candidate, Discovery, Source, Unfit
+from device_plugin_agent.sources.base import Candidate, Discovery, Source, Unfit, Watching
 from device_plugin_agent.sources.identity import id_of_parts, id_of_path
 from device_plugin_agent.sources.registry import HostView, source_for
 from device_plugin_agent.sources.selection import Selection
@@ -18,6 +18,7 @@ __all__ = [
     "Source",
     "Uevent",
     "Unfit",
+    "Watching",
     "attribute",
     "id_of_parts",
     "id_of_path",

@@ -1,9 +1,9 @@
 """What every source answers."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from device_plugin_agent.uevents import Uevent
 from device_plugin_api.node import SelectionStep
@@ -16,6 +16,20 @@ DRIVER_CHANGED = "DriverChanged"
 
 NODE_MISSING = "NodeMissing"
 """Reason of a device that is there, without a device node that a container needs."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Unfit:
+    """Why a device that is there is not offered."""
+
+    reason: str
+    """One word."""
+    why: str
+    """For people."""
+    seen: bool = True
+    """False: nothing can be known of the device."""
+    leaves: bool = False
+    """Whether it is as good as ever, and another resource's now: it goes as soon as no container has it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,23 +56,13 @@ class Candidate:
     attributes: Mapping[str, str] = field(default_factory=dict)
     failure: str | None = None
     """Why its state could not be seen, when it could not."""
+    trouble: Unfit | None = None
+    """What is wrong with it, when its own driver says so: so certain that one look is enough."""
 
     @property
     def marks(self) -> frozenset[str]:
         """What makes another device the same one, if it has any of these too."""
         return frozenset((*self.nodes, *self.hardware))
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Unfit:
-    """Why a device that is there is not offered."""
-
-    reason: str
-    """One word."""
-    why: str
-    """For people."""
-    leaves: bool = False
-    """Whether it is as good as ever, and another resource's now: it goes as soon as no container has it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,6 +77,8 @@ class Discovery:
     """IDs of what is there and belongs to another config, and why it is not offered."""
     unfit: Mapping[str, Unfit] = field(default_factory=dict)
     """IDs of what is there and cannot be offered now, for reasons better than that it is gone."""
+    pending: bool = False
+    """Whether the look goes on elsewhere, and nothing is known yet."""
 
 
 class Source(Protocol):
@@ -88,4 +94,17 @@ class Source(Protocol):
 
     def concerns(self, event: Uevent) -> bool:
         """Whether an event of the kernel means that."""
+        ...
+
+
+@runtime_checkable
+class Watching(Protocol):
+    """A source that looks in a thread of its own, because what it asks may hang."""
+
+    def begin(self, news: Callable[[], None]) -> None:
+        """Start to look; `news` is called from that thread when `discover` would tell something else."""
+        ...
+
+    def pardon(self, devices: Iterable[str]) -> None:
+        """Forget what happened to these: somebody who cordoned them lifted that."""
         ...

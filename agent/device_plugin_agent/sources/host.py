@@ -2,9 +2,10 @@
 
 import os
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from device_plugin_agent.sources.nvidia.worker import Nvml
 from device_plugin_api.hostpaths import DEVICE_ROOT, HEARTBEATS
 
 _MAX_LINKS = 40
@@ -26,8 +27,15 @@ class HostView:
     heartbeat_dir: Path = Path(HEARTBEATS)
     net_dir: Path = Path("/host/net")
     """The host's routes: /proc/1/net of the host."""
+    driver_dir: Path = Path("/proc/driver")
+    """What drivers tell of themselves, the host's although it is the agent's own /proc."""
+    cdi_dirs: tuple[Path, ...] = (Path("/etc/cdi"), Path("/var/run/cdi"))
+    """Where container runtimes look for CDI specs."""
+    nvml: Nvml = field(default_factory=Nvml, compare=False)
+    """The NVIDIA driver's own library. Nothing is loaded before somebody asks it."""
     allow_block_devices: bool = False
     allow_memory_devices: bool = False
+    allow_mig_monitor: bool = False
 
     def resolve(self, name: str) -> str:
         """Follow links from /dev/`name`, staying inside the host's /dev.

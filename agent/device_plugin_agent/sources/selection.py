@@ -29,6 +29,11 @@ class Selection(Generic[_Item]):
         if values:
             self.keep(f"{what} {' or '.join(values)}", lambda item: None if fits(item) else "")
 
+    def expand(self, step: str, parts: Callable[[_Item], Iterable[_Item]]) -> None:
+        """Go on with the parts of each."""
+        self.items = [part for item in self.items for part in parts(item)]
+        self.steps.append(SelectionStep(step=step, kept=len(self.items)))
+
     def keep(
         self, step: str, dropped_because: Callable[[_Item], str | None], *, told_as: str = "", leaves: bool = False
     ) -> None:

@@ -84,6 +84,8 @@ def _pod(config: Config, spec: ConfigSpec, settings: Settings) -> Json:
         "containers": [_container(config, spec, settings, mounts)],
         "volumes": volumes,
     }
+    if spec.agent.runtime_class_name is not None:
+        pod["runtimeClassName"] = spec.agent.runtime_class_name
     if spec.node_selector:
         pod["nodeSelector"] = dict(spec.node_selector)
     if spec.affinity is not None:
@@ -105,12 +107,20 @@ def _container(config: Config, spec: ConfigSpec, settings: Settings, mounts: lis
         arguments.append("--allow-block-devices")
     if settings.allow_memory_devices:
         arguments.append("--allow-memory-devices")
+    gpus = [resource.source.nvidia for resource in spec.resources if resource.source.nvidia is not None]
+    mig_monitor = settings.allow_mig_monitor and any(gpu.mig.mode != "None" for gpu in gpus)
+    if mig_monitor:
+        arguments.append("--allow-mig-monitor")
+    nvidia = _of_nvidia_runtime(mig_monitor=mig_monitor) if gpus else {}
     return {
         "name": "agent",
         "image": images.chosen(spec, settings.agent_image, settings.source_images),
         "imagePullPolicy": settings.agent_image_pull_policy,
         "args": arguments,
-        "env": [{"name": "NODE_NAME", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}}],
+        "env": [
+            {"name": "NODE_NAME", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}},
+            *({"name": name, "value": value} for name, value in nvidia.items()),
+        ],
         "ports": [{"name": "http", "containerPort": _HTTP_PORT}],
         "resources": _quantities(spec),
         # Not /readyz: an agent that waits for its configuration or that the kubelet refuses is not to be killed for it.
@@ -124,12 +134,19 @@ def _container(config: Config, spec: ConfigSpec, settings: Settings, mounts: lis
             "privileged": False,
             "allowPrivilegeEscalation": False,
             "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
+            # NVIDIA's runtime gives the device that shows MIG instances only to containers with this capability.
+            "capabilities": {"drop": ["ALL"], "add": ["SYS_ADMIN"]} if mig_monitor else {"drop": ["ALL"]},
             "seccompProfile": {"type": "RuntimeDefault"},
             "seLinuxOptions": {"type": "container_device_plugin_t"},
         },
         "volumeMounts": mounts,
     }
+
+
+def _of_nvidia_runtime(*, mig_monitor: bool) -> dict[str, str]:
+    """What it reads: an agent sees all GPUs, and has of the driver no more than its management library."""
+    variables = {"NVIDIA_VISIBLE_DEVICES": "all", "NVIDIA_DRIVER_CAPABILITIES": "utility"}
+    return variables | ({"NVIDIA_MIG_MONITOR_DEVICES": "all"} if mig_monitor else {})
 
 
 def _probe(path: str, *, period: int, failures: int) -> Json:
@@ -165,9 +182,16 @@ def _volumes(spec: ConfigSpec, settings: Settings) -> tuple[list[Json], list[Jso
         ("heartbeats", HEARTBEATS, None, False, "DirectoryOrCreate", None),
         ("state", "/var/lib/deviceplugins.dev", None, True, "DirectoryOrCreate", None),
     ]
-    if any(resource.allocation.by_cdi(runtime=True) for resource in spec.resources):
+    writes_cdi = any(resource.allocation.by_cdi(runtime=True) for resource in spec.resources)
+    reads_cdi = any(
+        resource.source.nvidia is not None and resource.source.nvidia.device_list != "Environment"
+        for resource in spec.resources
+    )
+    if writes_cdi or reads_cdi:
         # Who writes there can run programs on the node: only agents that need it may.
-        table.append(("cdi", "/var/run/cdi", None, True, "DirectoryOrCreate", None))
+        table.append(("cdi", "/var/run/cdi", None, writes_cdi, "DirectoryOrCreate", None))
+    if reads_cdi:
+        table.append(("static-cdi", "/etc/cdi", None, False, "DirectoryOrCreate", None))
     if any(resource.source.network is not None for resource in spec.resources):
         table.append(("device-info", DEVICE_INFO, None, True, "DirectoryOrCreate", None))
         # The host's routes: who uses a network card. No more of /proc, and not the host's network namespace itself.

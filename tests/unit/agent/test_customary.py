@@ -8,6 +8,7 @@ import pytest
 from device_plugin_agent import customary
 from device_plugin_agent.devinfo.document import content, file_name
 from device_plugin_agent.sources import Candidate
+from device_plugin_api.nvidia import NvidiaSource
 from device_plugin_api.sources import (
     FpgaSource,
     GroupMember,
@@ -91,6 +92,24 @@ def test_of_fpgas_a_program_learns_what_each_is_programmed_with_and_takes() -> N
 def test_other_devices_have_no_such_variables() -> None:
     simulated = Source(simulated=SimulatedSource(count=1))
     assert customary.variables("a.com/net", simulated, [(Candidate(id="a"), {})]) == {}
+
+
+@pytest.mark.parametrize(
+    ("how", "visible", "named"),
+    [
+        ("Environment", "GPU-1,GPU-2", ()),
+        ("CDI", "void", ("nvidia.com/gpu=GPU-1", "nvidia.com/gpu=GPU-2")),
+        ("Both", "GPU-1,GPU-2", ("nvidia.com/gpu=GPU-1", "nvidia.com/gpu=GPU-2")),
+    ],
+)
+def test_gpus_are_told_by_uuid_to_the_runtime_that_was_asked_for(
+    how: str, visible: str, named: tuple[str, ...]
+) -> None:
+    source = Source(nvidia=NvidiaSource(device_list=how))
+    gpus = [Candidate(id=f"{number}", attributes={"uuid": f"GPU-{number}"}) for number in (1, 2)]
+    made = customary.variables("nvidia.com/gpu", source, [(gpu, {}) for gpu in gpus])
+    assert made == {"NVIDIA_VISIBLE_DEVICES": visible}
+    assert customary.cdi_devices(source, gpus) == named
 
 
 def test_device_information_is_found_by_resource_and_device() -> None:

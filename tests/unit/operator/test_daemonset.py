@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from device_plugin_api.config import ConfigSpec
 from device_plugin_operator.plan import daemonset, drift
 from device_plugin_operator.plan.actions import Action, ApplyDaemonSet, DeleteDaemonSet, RepairDaemonSet
 from device_plugin_operator.plan.changes import changes
@@ -59,6 +60,12 @@ def test_placement_and_agent_settings_are_in_the_template() -> None:
     assert made["containers"][0]["resources"]["limits"] == {"memory": "1Gi"}
 
 
+def test_an_agent_is_restarted_when_its_loops_stand_still_and_not_because_the_kubelet_refuses_it() -> None:
+    (agent,) = pod_of(spec())["containers"]
+    paths = {probe: agent[probe]["httpGet"]["path"] for probe in ("startupProbe", "livenessProbe", "readinessProbe")}
+    assert paths == {"startupProbe": "/livez", "livenessProbe": "/livez", "readinessProbe": "/readyz"}
+
+
 def test_an_agent_is_confined() -> None:
     made = pod_of(spec())
     (agent,) = made["containers"]
@@ -104,6 +111,55 @@ def test_only_agents_of_network_functions_see_the_hosts_routes_and_write_device_
         {"name": "device-info", "mountPath": where, "host": where},
         {"name": "net", "mountPath": "/host/net", "readOnly": True, "host": "/proc/1/net"},
     ]
+
+
+def of_gpus(**source: Any) -> ConfigSpec:
+    return spec(resources=[{"name": "nvidia.com/gpu", "source": {"nvidia": source}}])
+
+
+def variables(made: Json) -> Json:
+    return {each["name"]: each["value"] for each in made["containers"][0]["env"] if "value" in each}
+
+
+def test_agents_of_gpus_ask_nvidias_runtime_for_the_drivers_library_and_stay_confined() -> None:
+    made = pod_of(of_gpus())
+    assert variables(made) == {"NVIDIA_VISIBLE_DEVICES": "all", "NVIDIA_DRIVER_CAPABILITIES": "utility"}
+    assert made["containers"][0]["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+    assert variables(pod_of(spec())) == {}
+
+
+def test_agents_run_in_the_runtime_class_that_the_config_names() -> None:
+    assert "runtimeClassName" not in pod_of(spec())
+    assert pod_of(spec(agent={"runtimeClassName": "nvidia"}))["runtimeClassName"] == "nvidia"
+
+
+def test_agents_of_mig_instances_alone_may_watch_them_and_only_where_the_operator_allows_it() -> None:
+    allowed = replace(SETTINGS, allow_mig_monitor=True)
+
+    def watches(source: Json, settings: Any = SETTINGS) -> list[bool]:
+        made = daemonset.wanted(config(), of_gpus(**source), settings)["spec"]["template"]["spec"]
+        agent = made["containers"][0]
+        return [
+            agent["securityContext"]["capabilities"].get("add") == ["SYS_ADMIN"],
+            variables(made).get("NVIDIA_MIG_MONITOR_DEVICES") == "all",
+            "--allow-mig-monitor" in agent["args"],
+        ]
+
+    assert watches({"mig": {"mode": "Single"}}, allowed) == [True] * 3
+    assert watches({"mig": {"mode": "Single"}}) == [False] * 3
+    assert watches({}, allowed) == [False] * 3
+
+
+def test_agents_of_gpus_by_cdi_read_the_specs_of_others() -> None:
+    def mounts(source: Json) -> list[Json]:
+        return [each for each in pod_of(of_gpus(**source))["containers"][0]["volumeMounts"] if "cdi" in each["name"]]
+
+    assert mounts({}) == []
+    for how in ("CDI", "Both"):
+        assert mounts({"deviceList": how}) == [
+            {"name": "cdi", "mountPath": "/var/run/cdi", "readOnly": True},
+            {"name": "static-cdi", "mountPath": "/etc/cdi", "readOnly": True},
+        ]
 
 
 def test_only_the_pod_resources_socket_follows_the_kubelets_root() -> None:
