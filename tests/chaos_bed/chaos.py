@@ -119,9 +119,12 @@ class Chaos:
 
     def _cut(self, node: str) -> None:
         rule = f"ip daddr {self._api_server} tcp dport 6443 drop"
-        hooks = [f"chain {hook} {{ type filter hook {hook} priority 0; {rule}; }}" for hook in ("output", "forward")]
+        chains = [
+            f"add chain {_TABLE} {hook} {{ type filter hook {hook} priority 0; }}\nadd rule {_TABLE} {hook} {rule}"
+            for hook in ("output", "forward")
+        ]
         self.cut.add(node)
-        on_node(node, f"nft -f - <<'END'\ntable {_TABLE} {{ {' '.join(hooks)} }}\nEND")
+        on_node(node, "\n".join(["nft -f - <<'END'", f"add table {_TABLE}", *chains, "END"]))
 
     def _join(self, node: str) -> None:
         on_node(node, f"nft delete table {_TABLE}")
