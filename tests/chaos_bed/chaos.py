@@ -118,13 +118,13 @@ class Chaos:
         self._persist(delete)
 
     def _cut(self, node: str) -> None:
-        rule = f"ip daddr {self._api_server} tcp dport 6443 drop"
-        chains = [
-            f"add chain {_TABLE} {hook} {{ type filter hook {hook} priority 0; }}\nadd rule {_TABLE} {hook} {rule}"
-            for hook in ("output", "forward")
-        ]
+        there, back = f"ip daddr {self._api_server} tcp dport 6443", f"ip saddr {self._api_server} tcp sport 6443"
+        lines = [f"add table {_TABLE}"]
+        for hook in ("input", "forward", "output"):
+            lines.append(f"add chain {_TABLE} {hook} {{ type filter hook {hook} priority 0; }}")
+            lines += [f"add rule {_TABLE} {hook} {packets} drop" for packets in (there, back)]
         self.cut.add(node)
-        on_node(node, "\n".join(["nft -f - <<'END'", f"add table {_TABLE}", *chains, "END"]))
+        on_node(node, "\n".join(["nft -f - <<'END'", *lines, "END"]))
 
     def _join(self, node: str) -> None:
         on_node(node, f"nft delete table {_TABLE}")
