@@ -23,7 +23,7 @@ from chaos_bed.plan import (
     World,
 )
 from e2e_bed.bed import Bed, until
-from e2e_bed.cluster import AGENTS, CONTROL_PLANE, Json, on_node, run
+from e2e_bed.cluster import AGENTS, CONTROL_PLANE, SYSTEM, Json, on_node, run
 
 _TABLE = "inet deviceplugins_chaos"
 
@@ -118,11 +118,16 @@ class Chaos:
         self._persist(delete)
 
     def _cut(self, node: str) -> None:
-        there, back = f"ip daddr {self._api_server} tcp dport 6443", f"ip saddr {self._api_server} tcp sport 6443"
+        """Kubelet and agents of that node. The operator is let through: who takes over from it is another test's."""
+        pods = self._bed.client.list("v1", "Pod", namespace=SYSTEM, fieldSelector=f"spec.nodeName={node}")
+        operators = ", ".join(pod["status"]["podIP"] for pod in pods if "podIP" in pod["status"])
+        server = self._api_server
+        rules = [f"ip saddr {{ {operators} }} accept", f"ip daddr {{ {operators} }} accept"] if operators else []
+        rules += [f"ip daddr {server} tcp dport 6443 drop", f"ip saddr {server} tcp sport 6443 drop"]
         lines = [f"add table {_TABLE}"]
         for hook in ("input", "forward", "output"):
             lines.append(f"add chain {_TABLE} {hook} {{ type filter hook {hook} priority 0; }}")
-            lines += [f"add rule {_TABLE} {hook} {packets} drop" for packets in (there, back)]
+            lines += [f"add rule {_TABLE} {hook} {rule}" for rule in rules]
         self.cut.add(node)
         on_node(node, "\n".join(["nft -f - <<'END'", *lines, "END"]))
 
