@@ -43,7 +43,7 @@ class CdiFile:
         try:
             if devices:
                 self._write(spec(self._class, devices))
-            else:
+            elif self.path.exists():  # else nothing is touched: who only reads specs of others may not write there
                 self.path.unlink(missing_ok=True)
         except OSError as error:
             trouble = f"{self.path}: {error.strerror}"

@@ -244,3 +244,13 @@ def test_a_new_process_keeps_everything_until_podresources_can_know_what_was_han
     second.clock.advance(ALLOCATION_GRACE)
     second.settle(None)
     assert not second.file.path.exists()
+
+
+def test_where_nothing_is_to_be_written_nothing_is_touched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read_only(path: Path, missing_ok: bool = False) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(Path, "unlink", read_only)
+    file = CdiFile(tmp_path, "uid", CAMERA)
+    file.settle([], set())
+    assert (file.trouble, file.intact) == (None, True)
