@@ -143,5 +143,5 @@ def test_a_config_is_served_and_nothing_is_lost_or_made_twice_although(
 
 def test_a_config_whose_answers_take_30_s_is_served_and_holds_up_no_other(late: World, world: World) -> None:
     world.apply()
-    eventually(world.reason, "another config is served meanwhile", within=5)
+    eventually(world.reason, "another config is served meanwhile", within=15)
     eventually(lambda: late.daemonset and late.reason(), "it is served", within=90)
