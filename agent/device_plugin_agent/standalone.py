@@ -74,6 +74,8 @@ def dry_run(spec: NodeSpec, host: HostView, clock: Clock) -> Iterator[str]:
             facts = [f"{key}={value}" for key, value in device.attributes.items()]
             if device.numa_node is not None:
                 facts.append(f"numa={device.numa_node}")
+            if device.trouble is not None:
+                facts.append(f"{device.trouble.reason}: {device.trouble.why}")
             yield "  ".join(("   ", device.id, device.path or "(no node)", *facts))
         taken |= {mark: resource.name for device in discovery.candidates for mark in device.marks}
 
