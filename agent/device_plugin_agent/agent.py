@@ -78,10 +78,10 @@ class Agent:
         registry = CollectorRegistry()
         metrics = Metrics(registry)
 
-        def used(use: Use) -> bool:
+        def used(use: Use, asked: float) -> bool:
             everything = [(resource, device_of(slot)) for resource, slots in use.items() for slot in slots]
             departures.heard(everything, monotonic=self._clock.monotonic())
-            in_use = supervisor.use(use)
+            in_use = supervisor.use(use, asked)
             # Who waits for a device asks as often as who has one.
             return in_use or bool(claims.in_the_way())
 

@@ -35,6 +35,8 @@ _log = logging.getLogger(__name__)
 class PodResources:
     """Asks gently who has what, and hands every answer to `tell`, which says whether it names any device of ours.
 
+    `tell` hears too when it was asked, in monotonic seconds.
+
     From time to time it asks too what the kubelet could hand out, for `compare`, which says whether that is as it
     should be. No answer is no news, never "nobody"; nor is one of a kubelet that does not name `own_pod` any more.
     """
@@ -42,7 +44,7 @@ class PodResources:
     def __init__(
         self,
         socket: Path,
-        tell: Callable[[Use], bool],
+        tell: Callable[[Use, float], bool],
         compare: Callable[[Slots], bool],
         *,
         clock: Clock,
@@ -87,6 +89,7 @@ class PodResources:
 
     async def _ask(self, lister: "rpc.PodResourcesListerAsyncStub") -> bool:
         """One question; whether any device is in use, or that could not be learnt."""
+        asked = self._clock.monotonic()
         try:
             answer = await lister.List(api.ListPodResourcesRequest(), timeout=_DEADLINE)
         except grpc.aio.AioRpcError as error:
@@ -98,7 +101,7 @@ class PodResources:
             # is there, and who has what it does not know.
             return True
         self._named = named
-        return self._tell(holders(answer))
+        return self._tell(holders(answer), asked)
 
     async def _ask_what_there_is(self, lister: "rpc.PodResourcesListerAsyncStub") -> None:
         now = self._clock.monotonic()

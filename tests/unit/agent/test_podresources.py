@@ -91,7 +91,7 @@ async def test_what_is_handed_out_while_the_kubelet_answers_is_asked_for_again_s
 ) -> None:
     clock = SystemClock()
     pod_resources = PodResources(
-        tmp_path / "s", lambda _: False, lambda _: True, clock=clock, pulse=Pulse(clock), own_pod=""
+        tmp_path / "s", lambda *_: False, lambda _: True, clock=clock, pulse=Pulse(clock), own_pod=""
     )
     asking = asyncio.create_task(pod_resources.run())
     await lister.asked.acquire()
@@ -108,7 +108,7 @@ async def test_a_kubelet_that_does_not_name_the_agents_own_pod_any_more_knows_no
     heard: list[set[str]] = []
     clock = SystemClock()
 
-    def hear(use: Use) -> bool:
+    def hear(use: Use, asked: float) -> bool:
         heard.append({device for devices in use.values() for device in devices})
         return True
 
