@@ -3,6 +3,7 @@
 https://kubernetes.io/docs/tasks/run-application/access-api-from-pod/#directly-accessing-the-rest-api
 """
 
+import socket
 import ssl
 from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
@@ -16,6 +17,15 @@ SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 _DEADLINE = 10.0
 """Seconds for a connection, and for an answer that is no watch."""
+
+_KEEP_ALIVE = (
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 15),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 5),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
+)
+"""An API server that vanished without a word (its machine lost power) ends a watch after 30 s, not after half an hour:
+the kernel asks, the agent sleeps."""
 
 
 class ApiError(Exception):
@@ -48,11 +58,14 @@ class ApiServer:
 
     def __init__(self, url: str, *, token: Path, agent: str, authority: Path | None = None) -> None:
         self._token = token
+        transport = httpx2.AsyncHTTPTransport(
+            verify=ssl.create_default_context(cafile=authority), trust_env=False, socket_options=_KEEP_ALIVE
+        )
         self._http = httpx2.AsyncClient(
             base_url=url,
             headers={"User-Agent": agent, "Accept": "application/json"},
             timeout=_DEADLINE,
-            verify=ssl.create_default_context(cafile=authority),
+            transport=transport,
             trust_env=False,
         )
 
