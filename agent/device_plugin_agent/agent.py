@@ -28,7 +28,7 @@ from device_plugin_agent.node_api import NodeApi, Seen, Unavailable
 from device_plugin_agent.podresources import PodResources, Use
 from device_plugin_agent.pulse import Pulse
 from device_plugin_agent.report import Report, decode_status, describe
-from device_plugin_agent.serving import Rejected
+from device_plugin_agent.serving import Rejected, withheld
 from device_plugin_agent.settings import Settings
 from device_plugin_agent.slots import device_of
 from device_plugin_agent.status import node_status
@@ -220,6 +220,7 @@ class Agent:
             self._supervisor.offers(),
             self._supervisor.contested(),
             self._agreement,
+            withheld=withheld(spec) if spec is not None else {},
             revision=spec.revision if spec is not None else "",
             rejection=self._rejection,
             agent_version=__version__,

@@ -145,20 +145,18 @@ class Inventory:
             if held != entry.use:
                 entries[device_id] = replace(entry, use=held)
         for device_id in use.keys() - entries.keys():
-            device = Candidate(id=device_id)
-            gone = step(None, exists(None, device_id), self.health, now=now, monotonic=monotonic)
-            entry = Entry(
-                device=device,
-                track=gone,
-                tracks={EXISTS: gone},
-                present=False,
-                selected=not self._draining,
-                use=use[device_id],
-                gone_at=monotonic,
-            )
-            entries[device_id] = self._judged(entry, now, monotonic)
+            entries[device_id] = replace(self._missing(device_id, now, monotonic), use=use[device_id])
         self._replace(dict(sorted(entries.items())))
         self._forget(monotonic)
+
+    def miss(self, device_ids: Iterable[str], *, now: float, monotonic: float) -> None:
+        """These were ours before this process began; those that no look has found since are listed as missing."""
+        missing = {
+            device_id: self._missing(device_id, now, monotonic)
+            for device_id in device_ids
+            if device_id not in self._entries
+        }
+        self._replace(dict(sorted((self._entries | missing).items())))
 
     def probed(self, seen: Mapping[tuple[str, Probe], Observation], *, now: float, monotonic: float) -> None:
         """Take in what polled probes saw of devices. Of one that is gone, or that nobody wants, it is no news."""
@@ -219,15 +217,13 @@ class Inventory:
             if known is not None:
                 if known.track.state is device.state:
                     track = replace(known.track, since=min(known.track.since, since[device.id]))
-                    entries[device.id] = replace(known, track=track)
+                    known = replace(known, track=track)
+                if known.device == Candidate(id=device.id) and not known.present:
+                    known = replace(known, device=_reported(device))
+                entries[device.id] = known
             elif device.reason not in (NOT_SELECTED, CLAIMED):
                 entries[device.id] = Entry(
-                    device=Candidate(
-                        id=device.id,
-                        path=device.path,
-                        numa_node=device.numa_node,
-                        attributes=device.attributes,
-                    ),
+                    device=_reported(device),
                     track=Track(
                         state=device.state, reason=device.reason, message=device.message, since=since[device.id]
                     ),
@@ -277,6 +273,19 @@ class Inventory:
     def slot_counts(self, entry: Entry) -> SlotCounts:
         """The slots of a device, counted."""
         return SlotCounts(total=len(self.slots(entry)), used=len(entry.use))
+
+    def _missing(self, device_id: str, now: float, monotonic: float) -> Entry:
+        """A device of which nothing is known but its ID."""
+        gone = step(None, exists(None, device_id), self.health, now=now, monotonic=monotonic)
+        entry = Entry(
+            device=Candidate(id=device_id),
+            track=gone,
+            tracks={EXISTS: gone},
+            present=False,
+            selected=not self._draining,
+            gone_at=monotonic,
+        )
+        return self._judged(entry, now, monotonic)
 
     def _first_look(self, found: Candidate, now: float, monotonic: float) -> Entry:
         track = step(None, exists(found, _name(found)), self.health, now=now, monotonic=monotonic)
@@ -368,6 +377,10 @@ class Inventory:
 def _without_old_allocations(entry: Entry, monotonic: float) -> Entry:
     fresh = {slot: at for slot, at in entry.allocated_at.items() if monotonic - at < ALLOCATION_GRACE}
     return entry if len(fresh) == len(entry.allocated_at) else replace(entry, allocated_at=fresh)
+
+
+def _reported(device: Device) -> Candidate:
+    return Candidate(id=device.id, path=device.path, numa_node=device.numa_node, attributes=device.attributes)
 
 
 def _rebound(known: Candidate, found: Candidate) -> bool:

@@ -1,4 +1,4 @@
-"""What in sysfs tells one machine from another of the same kind: serial numbers, hardware addresses, identifiers."""
+"""What in sysfs tells one machine from another of its kind: serial numbers, hardware addresses, names it was given."""
 
 import re
 from fnmatch import fnmatchcase
@@ -22,6 +22,8 @@ _ATTRIBUTES = (
     "edid",
     "inquiry",
     "vpd*",
+    "node_desc",  # of an RDMA device: begins with the host's name
+    "ifalias",
 )
 _VARIABLE = re.compile(rb"^([^=\n]*(?:SERIAL|UNIQ|UUID|GUID|WWID|NQN|EUI)[^=\n]*=)[^\n]+", re.MULTILINE)
 """A line of a `uevent`."""

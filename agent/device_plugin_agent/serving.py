@@ -10,7 +10,8 @@ from device_plugin_agent.health.probes import FPGA_PORT, LINK, Polled, polled
 from device_plugin_agent.sources import Discovery, HostView, Source, source_for
 from device_plugin_agent.sources.selection import MAX_DROPPED_SHOWN
 from device_plugin_api import checks
-from device_plugin_api.node import SelectionStep
+from device_plugin_api.config import SERVE
+from device_plugin_api.node import NodeSpec, SelectionStep
 from device_plugin_api.resource import Probe, Resource
 from device_plugin_api.rules import MAX_SLOTS
 from device_plugin_api.sources import Source as ResourceSource
@@ -39,6 +40,11 @@ def prepare(resource: Resource, host: HostView, clock: Clock) -> Prepared:
         return Prepared(resource, source_for(resource, host, clock), polled(resource.health, host, clock))
     except ValueError as error:
         raise Rejected(f"{resource.name}: {error}") from None
+
+
+def withheld(spec: NodeSpec) -> dict[str, str]:
+    """The resources that must not be registered, and the configs that have them on this node."""
+    return {each.name: each.config for each in spec.withheld_resources} if spec.mode == SERVE else {}
 
 
 def with_own_probe(resource: Resource) -> Resource:

@@ -44,17 +44,21 @@ def node_status(
     contested: tuple[ContestedDevice, ...],
     agreement: Agreement,
     *,
+    withheld: Mapping[str, str],
     revision: str,
     rejection: str | None,
     agent_version: str,
     known: Iterable[Condition],
     now: float,
 ) -> NodeStatus:
-    """The whole status. `known` are the conditions reported before, `now` is Unix time."""
+    """The whole status. `known` are the conditions reported before, `now` is Unix time.
+
+    `withheld` are resources that must not be registered, and who has them.
+    """
     counts = DeviceCounts()
     for offer in offers:
         counts += offer.inventory.counts()
-    wanted = [_accepted(rejection, now), _registered(offers, rejection, now)]
+    wanted = [_accepted(rejection, now), _registered(offers, withheld, rejection, now)]
     if agreement.compared:
         wanted.append(_agrees(agreement, now))
     return NodeStatus(
@@ -80,7 +84,7 @@ def _agrees(agreement: Agreement, now: float) -> Condition:
     return _condition(conditions.KUBELET_AGREES, conditions.FALSE, "Disagrees", agreement.difference, now)
 
 
-def _registered(offers: Sequence[Offer], rejection: str | None, now: float) -> Condition:
+def _registered(offers: Sequence[Offer], withheld: Mapping[str, str], rejection: str | None, now: float) -> Condition:
     missing = [offer for offer in offers if not (offer.draining or offer.preview or offer.registration.now)]
     if missing:
         message = "; ".join(f"{offer.name}: {offer.registration.message}" for offer in missing)
@@ -92,8 +96,11 @@ def _registered(offers: Sequence[Offer], rejection: str | None, now: float) -> C
         return _condition(conditions.REGISTERED, conditions.FALSE, "CDISpecNotWritten", message, now)
     if not offers and rejection is not None:
         return _condition(conditions.REGISTERED, conditions.FALSE, "ConfigRejected", rejection, now)
+    if withheld:
+        told = "; ".join(f"{name} belongs to config {config} on this node" for name, config in sorted(withheld.items()))
+        return _condition(conditions.REGISTERED, conditions.FALSE, conditions.NAME_TAKEN, told, now)
     if any(offer.preview for offer in offers):
-        return _condition(conditions.REGISTERED, conditions.FALSE, conditions.NOTHING_TO_REGISTER, _PREVIEW, now)
+        return _condition(conditions.REGISTERED, conditions.FALSE, conditions.PREVIEW_ONLY, _PREVIEW, now)
     return _condition(conditions.REGISTERED, conditions.TRUE, "AllRegistered", "", now)
 
 

@@ -25,7 +25,15 @@ from device_plugin_agent.plugin import DevicePlugin
 from device_plugin_agent.podresources import Use
 from device_plugin_agent.prober import Prober
 from device_plugin_agent.pulse import Pulse
-from device_plugin_agent.serving import Prepared, prepare, without_claimed, without_held, without_surplus, without_taken
+from device_plugin_agent.serving import (
+    Prepared,
+    prepare,
+    withheld,
+    without_claimed,
+    without_held,
+    without_surplus,
+    without_taken,
+)
 from device_plugin_agent.signal import Signal
 from device_plugin_agent.sources import Discovery, HostView, Source, Watching
 from device_plugin_agent.status import Offer
@@ -102,6 +110,7 @@ class Supervisor:
         self._cdi = cdi
         self._devinfo = devinfo
         self._use_known = False
+        self._taken_over = False
         self._kept: frozenset[Named] = frozenset()
         self._used: frozenset[Named] = frozenset()
         self._kubelet = kubelet
@@ -118,7 +127,7 @@ class Supervisor:
         self._preview = False
         self._runtime = False
         """Whether the container runtime takes CDI devices, and their directory is there."""
-        self._ending: dict[str, asyncio.Task[None]] = {}
+        self._ending: dict[str, tuple[_Served, asyncio.Task[None]]] = {}
         self._lookout = Lookout()
         self._events = Signal()
         self._looked = float("-inf")
@@ -130,7 +139,8 @@ class Supervisor:
             self._cordon(spec)
             return
         self._claims.dated(spec.config_creation_time)
-        self._wanted = {resource.name: prepare(resource, self._host, self._clock) for resource in spec.resources}
+        prepared = {resource.name: prepare(resource, self._host, self._clock) for resource in spec.resources}
+        self._wanted = {name: wanted for name, wanted in prepared.items() if name not in withheld(spec)}
         self._preview = spec.mode == PREVIEW
         self._runtime = spec.cdi and self._cdi.possible
         for name, wanted in self._wanted.items():
@@ -170,7 +180,8 @@ class Supervisor:
         self._look()
 
     def offers(self) -> list[Offer]:
-        """Everything served now."""
+        """Everything served now, and what the kubelet still hears of."""
+        ending = {name: served for name, (served, _) in self._ending.items()}
         return [
             Offer(
                 name=name,
@@ -181,7 +192,7 @@ class Supervisor:
                 cdi=served.plugin.cdi is not None,
                 cdi_trouble=served.cdi.trouble,
             )
-            for name, served in self._served.items()
+            for name, served in (ending | self._served).items()
         ]
 
     def told(self) -> dict[str, frozenset[str]]:
@@ -308,7 +319,7 @@ class Supervisor:
         )
         looked = asyncio.Event()
         self._begin(wanted.source)
-        former = self._ending.pop(resource.name, None)
+        _, former = self._ending.pop(resource.name, (None, None))
         served = self._served[resource.name] = _Served(
             resource=resource,
             source=wanted.source,
@@ -373,8 +384,7 @@ class Supervisor:
             if served.draining and not served.inventory.entries:
                 self._write_files(served)
                 del self._served[name]
-                self._ending[name] = self._tasks.create_task(self._end(served))
-                self._changed()
+                self._ending[name] = served, self._tasks.create_task(self._end(served))
                 _log.info("No longer serving", extra={"resource": name})
                 if name in self._wanted:
                     self._start(self._wanted[name])
@@ -387,6 +397,10 @@ class Supervisor:
         served.probing.cancel()
         served.task.cancel()
         await asyncio.wait((served.task, served.probing))
+        name = served.resource.name
+        if name in self._ending and self._ending[name][0] is served:
+            del self._ending[name]
+        self._changed()
 
     async def _run_after(
         self, former: asyncio.Task[None] | None, known: Iterable[asyncio.Event], registration: Registration | None
@@ -432,8 +446,21 @@ class Supervisor:
             by_itself = served.discovery.changes_in
             served.due = monotonic + (period if by_itself is None else min(period, max(by_itself, _LOOK_INTERVAL)))
         self._end_drained()
+        self._take_over(now, monotonic)
         if self._kept - self._in_inventory():
             self._claim()
+
+    def _take_over(self, now: float, monotonic: float) -> None:
+        """What was ours when the last agent process ended and is not here now is missing, and so it stays ours."""
+        if self._taken_over or self.spec is None or not self._claims.known:
+            return
+        self._taken_over = True
+        candidates = (found for served in self._served.values() for found in served.discovery.candidates)
+        missed = self._claims.missed({mark for found in candidates for mark in found.marks})
+        for name, served in self._serving().items():
+            with self._news(served):
+                devices = [device for resource, device in missed if resource == name]
+                served.inventory.miss(devices, now=now, monotonic=monotonic)
 
     def _claim(self) -> dict[Named, str]:
         """Claim what is selected and let go of what is no longer here; what must not be offered, and why."""
@@ -446,7 +473,7 @@ class Supervisor:
         ]
         self._kept = self._in_inventory()
         before = self._claims.contested()
-        withheld = self._claims.settle(wants, self._kept if self._use_known else None)
+        withheld = self._claims.settle(wants, self._kept if self._use_known and self._taken_over else None)
         if self._claims.contested() != before:
             self._changed()
         if self._claims.busy:
@@ -517,7 +544,7 @@ class Supervisor:
 
 def _content(spec: NodeSpec) -> object:
     """All of it that takes more than a cordon to change."""
-    return spec.mode, spec.resources, spec.cdi
+    return spec.mode, spec.resources, withheld(spec), spec.cdi
 
 
 def _of(name: str, reasons: Mapping[Named, str]) -> dict[str, str]:

@@ -20,8 +20,8 @@ REGISTERED = "Registered"
 CONFIG_ACCEPTED = "ConfigAccepted"
 KUBELET_AGREES = "KubeletAgrees"
 
-# Reasons of Registered=False that say: all that shall be registered is.
-NOTHING_TO_REGISTER = "Preview"
+PREVIEW_ONLY, NAME_TAKEN = "Preview", "ResourceNameConflict"
+"""Reasons of Registered=False which say that all that shall be registered is."""
 
 
 class Condition(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=True):

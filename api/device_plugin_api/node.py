@@ -34,6 +34,14 @@ class CordonedDevice(Struct, rename="camel", frozen=True, kw_only=True):
     reason: Annotated[str, doc("Why, for people.", min_length=1, max_length=128)]
 
 
+class WithheldResource(Struct, rename="camel", frozen=True, kw_only=True):
+    """A resource that another config has on this node; the kubelet knows one plugin for each name."""
+
+    name: Annotated[str, doc("Resource name.", min_length=3, max_length=308)]
+    config: Annotated[str, doc("The config that has it.", min_length=1, max_length=45)]
+    since: Annotated[str, doc("Since when it is withheld.", max_length=32, openapi=DATE_TIME)]
+
+
 class NodeSpec(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=True):
     """What this node shall run."""
 
@@ -65,6 +73,14 @@ class NodeSpec(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=
             "Devices that are not handed out, whatever their health; containers that have one keep it.",
             max_length=MAX_CORDONED,
             openapi=list_map("resource", "device"),
+        ),
+    ] = ()
+    withheld_resources: Annotated[
+        tuple[WithheldResource, ...],
+        doc(
+            "Of `resources`: those that the agent must not register, or has to let go of.",
+            max_length=32,
+            openapi=list_map("name"),
         ),
     ] = ()
 

@@ -180,6 +180,7 @@ class Agent:
             [offer],
             (),
             agreement,
+            withheld={},
             revision=self.revision,
             rejection=None,
             agent_version="bench",

@@ -8,7 +8,7 @@ from msgspec import Raw
 from device_plugin_api import conditions
 from device_plugin_api.config import MAX_PROBLEMS, SERVE, DeviceCounts, SlotCounts
 from device_plugin_api.group import CONFIG_LABEL, TRIAL_ANNOTATION
-from device_plugin_api.node import CordonedDevice
+from device_plugin_api.node import CordonedDevice, WithheldResource
 from device_plugin_operator.decode import Object, Wire, version_of
 from device_plugin_operator.facts import AgentPod, NodeObject, Offer, Trial, Trouble, Verdict
 from device_plugin_operator.plan import revision
@@ -30,11 +30,13 @@ class _NodeSpec(Wire, frozen=True):
     node_name: str
     resources: Raw = Raw(b"[]")
     cordoned_devices: tuple[CordonedDevice, ...] = ()
+    withheld_resources: tuple[WithheldResource, ...] = ()
     cdi: bool = False
     mode: str = SERVE
     revision: str = ""
     config_uid: str = msgspec.field(name="configUID", default="")
     node_uid: str = msgspec.field(name="nodeUID", default="")
+    config_creation_time: str = ""
 
 
 class _Device(Wire, frozen=True):
@@ -47,6 +49,7 @@ class _Device(Wire, frozen=True):
 
 class _Resource(Wire, frozen=True):
     name: str
+    registered: bool = False
     counts: DeviceCounts = DeviceCounts()
     slots: SlotCounts = SlotCounts()
     devices: tuple[_Device, ...] = ()
@@ -94,6 +97,10 @@ def node_object(content: bytes | Raw) -> NodeObject:
         cdi=spec.cdi,
         trial=_trial((raw.metadata.annotations or {}).get(TRIAL_ANNOTATION)),
         readable=readable,
+        config_created=sys.intern(spec.config_creation_time),
+        mode=sys.intern(spec.mode),
+        resources=revision.names_in_json(bytes(spec.resources)),
+        withheld=spec.withheld_resources,
     )
 
 
@@ -108,7 +115,7 @@ def _registered(found: tuple[_Condition, ...]) -> Verdict | None:
     """Whether all that shall be is registered."""
     told = _verdict(found, conditions.REGISTERED)
     reasons = {condition.reason for condition in found if condition.type == conditions.REGISTERED}
-    if told is not None and conditions.NOTHING_TO_REGISTER in reasons:
+    if told is not None and reasons & {conditions.PREVIEW_ONLY, conditions.NAME_TAKEN}:
         return Verdict(True, told.message, told.since)
     return told
 
@@ -116,7 +123,7 @@ def _registered(found: tuple[_Condition, ...]) -> Verdict | None:
 def _offer(resource: _Resource) -> Offer:
     # Thousands of nodes name their devices alike.
     healthy = tuple(sys.intern(device.id) for device in resource.devices if device.state == _HEALTHY)
-    return Offer(sys.intern(resource.name), resource.counts, resource.slots, healthy)
+    return Offer(sys.intern(resource.name), resource.counts, resource.slots, healthy, resource.registered)
 
 
 def _trial(text: str | None) -> Trial | None:

@@ -10,8 +10,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from device_plugin_api.config import ConfigSpec, ConfigStatus, DeviceCounts, ResourceSummary, SlotCounts
-from device_plugin_api.node import CordonedDevice
+from device_plugin_api.config import SERVE, ConfigSpec, ConfigStatus, DeviceCounts, ResourceSummary, SlotCounts
+from device_plugin_api.node import CordonedDevice, WithheldResource
 
 
 class Verdict(Struct, frozen=True, gc=False):
@@ -41,6 +41,7 @@ class Offer(Struct, frozen=True, gc=False):
     slots: SlotCounts = SlotCounts()
     healthy: tuple[str, ...] = ()
     """IDs of the devices that work, as far as they are listed."""
+    registered: bool = False
 
 
 class Trial(Struct, frozen=True, kw_only=True):
@@ -84,6 +85,23 @@ class NodeObject(Struct, frozen=True, kw_only=True):
     trial: Trial | None = None
     readable: bool = True
     """Whether its status is one that this operator knows how to read."""
+    config_created: str = ""
+    mode: str = SERVE
+    """Of its spec."""
+    resources: tuple[str, ...] = ()
+    """The names of those in its spec."""
+    withheld: tuple[WithheldResource, ...] = ()
+    """Of its spec."""
+
+    def wants(self, resource: str) -> bool:
+        """Whether its config has the agent serve it, if another config does not come first."""
+        return self.mode == SERVE and resource in self.resources
+
+    def may_register(self, resource: str) -> bool:
+        """Whether the agent may register it, or has not let go of it yet."""
+        if self.wants(resource) and all(each.name != resource for each in self.withheld):
+            return True
+        return any(offer.resource == resource and (offer.registered or self.mode == SERVE) for offer in self.offers)
 
 
 class AgentPod(Struct, frozen=True, kw_only=True):
@@ -172,6 +190,18 @@ NONE_CALM = Calm()
 
 
 @dataclass(frozen=True, kw_only=True)
+class Rivals:
+    """What other configs have on a node."""
+
+    objects: tuple[NodeObject, ...] = ()
+    pods: frozenset[str] = frozenset()
+    """The configs that have an agent's pod there."""
+
+
+NO_RIVALS = Rivals()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Snapshot:
     """All that matters about one config at one moment."""
 
@@ -192,5 +222,7 @@ class Snapshot:
     """The nodes that were looked at; None for one that is gone."""
     unseen: int = 0
     """Nodes that are still to be looked at: there were too many for one time."""
+    rivals: Mapping[str, Rivals] = field(default_factory=dict)
+    """On the nodes where there are any."""
     calm: Calm = NONE_CALM
     """All further nodes of the config; they are neither in `nodes` nor in `pods`."""

@@ -6,8 +6,8 @@ from typing import Generic, TypeVar
 
 from device_plugin_operator import decode_fleet, paths
 from device_plugin_operator.client import Client
-from device_plugin_operator.facts import AgentPod, NodeObject
-from device_plugin_operator.plan import daemonset
+from device_plugin_operator.facts import AgentPod, NodeObject, Rivals
+from device_plugin_operator.plan import conflicts, daemonset
 from device_plugin_operator.reflector import Reflector
 from device_plugin_operator.settings import Settings
 
@@ -20,11 +20,14 @@ Changed = Callable[[str], None]
 class Store(Generic[T]):
     """Objects of one kind by config and node."""
 
-    def __init__(self, changed: Changed) -> None:
+    def __init__(self, changed: Changed, placed: Callable[[T], None] = lambda item: None) -> None:
+        """`placed` is called with each item that comes, changes or goes."""
         self.complete = False
         self._changed = changed
+        self._placed = placed
         self._by_name: dict[str, T] = {}
         self._by_node: dict[str, dict[str, tuple[T, ...]]] = {}
+        self._configs: dict[str, tuple[str, ...]] = {}
         self._touched: dict[str, set[str]] = {}
 
     def nodes(self, config: str) -> Set[str]:
@@ -34,6 +37,15 @@ class Store(Generic[T]):
     def on(self, config: str, node: str) -> tuple[T, ...]:
         """What that node has of that config, sorted by name."""
         return self._by_node.get(config, {}).get(node, ())
+
+    def others(self, config: str, node: str) -> tuple[T, ...]:
+        """What that node has of other configs."""
+        return tuple(item for other in self._configs.get(node, ()) if other != config for item in self.on(other, node))
+
+    def touch(self, config: str, node: str) -> None:
+        """Something that concerns that config has changed on that node."""
+        self._touched.setdefault(config, set()).add(node)
+        self._changed(config)
 
     def touched(self, config: str) -> Set[str]:
         """The nodes on which something of that config has changed since it was last asked."""
@@ -91,14 +103,18 @@ class Store(Generic[T]):
             nodes.pop(item.node, None)
         if not nodes:
             del self._by_node[item.config]
+        configs = {*self._configs.pop(item.node, ())} - {item.config} | ({item.config} if there else set())
+        if configs:
+            self._configs[item.node] = tuple(sorted(configs))
+        self._placed(item)
 
 
 class Fleet:
     """Both stores, and the loops that fill them."""
 
     def __init__(self, client: Client, settings: Settings, changed: Changed, random: Callable[[], float]) -> None:
-        self.nodes: Store[NodeObject] = Store(changed)
-        self.pods: Store[AgentPod] = Store(changed)
+        self.nodes: Store[NodeObject] = Store(changed, self._placed)
+        self.pods: Store[AgentPod] = Store(changed, self._placed)
         self._nodes = Reflector(client, paths.NODE_DEVICE_PLUGINS, decode_fleet.node_object, self.nodes, random=random)
         self._pods = Reflector(
             client,
@@ -113,6 +129,16 @@ class Fleet:
     def complete(self) -> bool:
         """Whether both first lists have come to their end."""
         return self.nodes.complete and self.pods.complete
+
+    def rivals(self, config: str, node: str) -> Rivals:
+        """What other configs have on that node."""
+        pods = frozenset(pod.config for pod in self.pods.others(config, node))
+        return Rivals(objects=self.nodes.others(config, node), pods=pods)
+
+    def _placed(self, item: NodeObject | AgentPod) -> None:
+        for rival in self.nodes.others(item.config, item.node):
+            if conflicts.concerned(rival, item):
+                self.nodes.touch(rival.config, rival.node)
 
     def touched(self, config: str) -> Set[str]:
         """The nodes on which an agent or a NodeDevicePlugin of that config has changed since it was last asked."""

@@ -31,4 +31,5 @@ async def serve(
     await runner.setup()
     site = web.TCPSite(runner, port=port)
     await site.start()
-    return runner, runner.addresses[0][1]
+    # Any port is another one for IPv4 (address and port) than for IPv6 (two more members): the former is told.
+    return runner, min(runner.addresses, key=len)[1]

@@ -106,6 +106,7 @@ class Observer:
             unready=memory.unready,
             machines=machines,
             unseen=unseen,
+            rivals={node: self._fleet.rivals(config.name, node) for node in there},
             calm=roster.calm(),
         )
 
@@ -117,7 +118,8 @@ class Observer:
             touched = self._fleet.everywhere(config.name)
         for node in touched | memory.roster.restless:
             objects, pods = self._fleet.nodes.on(config.name, node), self._fleet.pods.on(config.name, node)
-            memory.roster.judge(node, objects, pods, memory.checked.get(node))
+            rivals = self._fleet.rivals(config.name, node)
+            memory.roster.judge(node, objects, pods, memory.checked.get(node), rivals)
             if not objects and not pods:
                 memory.checked.pop(node, None)
         return memory.roster

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from device_plugin_api.config import MAX_PROBLEMS, DeviceCounts, ResourceSummary, SlotCounts
-from device_plugin_operator.facts import AgentPod, Calm, Config, NodeObject
+from device_plugin_operator.facts import NO_RIVALS, AgentPod, Calm, Config, NodeObject, Rivals
 from device_plugin_operator.plan import revision
 from device_plugin_operator.plan.calm import calm
 from device_plugin_operator.plan.nodes import Checked
@@ -50,13 +50,20 @@ class Roster:
         """How many are calm."""
         return len(self._calm)
 
-    def judge(self, node: str, found: Sequence[NodeObject], pods: Sequence[AgentPod], checked: Checked | None) -> None:
+    def judge(
+        self,
+        node: str,
+        found: Sequence[NodeObject],
+        pods: Sequence[AgentPod],
+        checked: Checked | None,
+        rivals: Rivals = NO_RIVALS,
+    ) -> None:
         """This is what there is now of a node."""
         before = self._calm.pop(node, None)
         if before is not None:
             self._leave(before)
         self.restless.discard(node)
-        if calm(self._config, self._wanted, found, pods, checked):
+        if calm(self._config, self._wanted, found, pods, checked, rivals):
             self._calm[node] = found[0]
             self._enter(found[0])
         elif found or pods:

@@ -160,7 +160,9 @@ class Operator:
                 await asyncio.gather(kopf, *own, return_exceptions=True)
         if ended is not None:
             error = None if ended.cancelled() else ended.exception()
-            raise Failed(f"{ended.get_name()} ended: {error or 'without an error'}") from error
+            # Some errors have no text of their own.
+            reason = "without an error" if error is None else str(error) or repr(error)
+            raise Failed(f"{ended.get_name()} ended: {reason}") from error
 
     def handle_signals(self) -> None:
         """SIGTERM and SIGINT stop us; in a thread, as in tests, signals are not ours."""

@@ -4,6 +4,7 @@ Kopf's other handlers keep their state in annotations and finalizers of the obje
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,6 +18,19 @@ from device_plugin_operator.plan.daemonset import AGENT
 
 _TOKEN_LIFE = timedelta(minutes=1)
 """Kubelets write a new token into the pod long before the old one ends; it is read as often as our own client does."""
+
+
+class _FirstFailure(logging.Handler):
+    """Kopf ends with the error of any of its tasks, most often one that only came of its end; its log has the first."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.error: BaseException | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep the error of the record, if it is the first."""
+        if self.error is None and record.exc_info is not None:
+            self.error = record.exc_info[1]
 
 
 def _settings() -> kopf.OperatorSettings:
@@ -69,12 +83,20 @@ async def watch(
 
     # Made up by kopf otherwise, from a user name that a container's uid does not have.
     identity: Any = group.GROUP
-    await kopf.operator(
-        registry=registry,
-        identity=identity,
-        settings=_settings(),
-        standalone=True,
-        namespaces=[agents_namespace],
-        stop_flag=stop,
-        ready_flag=ready,
-    )
+    first = _FirstFailure()
+    logger = logging.getLogger("kopf")
+    logger.addHandler(first)
+    try:
+        await kopf.operator(
+            registry=registry,
+            identity=identity,
+            settings=_settings(),
+            standalone=True,
+            namespaces=[agents_namespace],
+            stop_flag=stop,
+            ready_flag=ready,
+        )
+    except Exception as error:
+        raise first.error or error from None
+    finally:
+        logger.removeHandler(first)

@@ -1,6 +1,7 @@
 """The real operator on a real API server; nodes, kubelets and agents are played by the test."""
 
 import asyncio
+import re
 import threading
 import time
 from collections.abc import Iterable
@@ -20,11 +21,11 @@ AGENTS = "device-plugin-agents"
 STAMP = "2026-11-23T12:00:00Z"
 
 
-def kubeconfig(plane: ControlPlane, token: str) -> Path:
-    """The operator's own: its ServiceAccount's rights are all it has."""
+def kubeconfig(plane: ControlPlane, token: str, *, name: str = "operator") -> Path:
+    """Of somebody with that token: the rights of its ServiceAccount are all it has."""
     made = yaml.safe_load(plane.kubeconfig.read_text())
     made["users"][0]["user"] = {"token": token}
-    path = plane.folder / "operator-kubeconfig"
+    path = plane.folder / f"{name}-kubeconfig"
     path.write_text(yaml.safe_dump(made))
     return path
 
@@ -93,6 +94,11 @@ class RunningOperator:
         self.requests.append((method, path, status))
 
     @property
+    def runs(self) -> bool:
+        """Whether it still does."""
+        return self._thread.is_alive()
+
+    @property
     def http_port(self) -> int:
         """Where it answers probes and scrapes."""
         return self._operator.http_port
@@ -115,6 +121,11 @@ class RunningOperator:
             and "/leases" not in path
             and not (method == "POST" and path.endswith("/daemonsets"))
         ]
+
+
+def world_name(test: str) -> str:
+    """A config's name that a test of that name can have for its own."""
+    return re.sub("[^a-z0-9]+", "-", test.lower().removeprefix("test_"))[-40:].strip("-")
 
 
 class World:
@@ -229,7 +240,9 @@ class World:
             "counts": counts,
             "resources": [
                 {"name": "example.com/camera", "registered": not unregistered, "counts": counts, "devices": devices},
-            ],
+            ]
+            if devices
+            else [],
         }
         self.api.patch(API_VERSION, NODE, item["metadata"]["name"], {"status": status}, subresource="status")
 
@@ -253,4 +266,4 @@ def versions(world: World) -> dict[str, str]:
     return {f"{item['kind']}/{item['metadata']['name']}": item["metadata"]["resourceVersion"] for item in everything}
 
 
-__all__ = ["AGENTS", "ApiError", "RunningOperator", "World", "eventually", "kubeconfig", "versions"]
+__all__ = ["AGENTS", "ApiError", "RunningOperator", "World", "eventually", "kubeconfig", "versions", "world_name"]

@@ -1,10 +1,7 @@
 """Two real operator processes and one API server: one writes, and the other takes over when it cannot."""
 
-import json
 import os
-import re
 import signal
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,60 +10,15 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
-from apiserver.operator_world import World, eventually, kubeconfig
+from apiserver.operator_world import World, eventually, kubeconfig, world_name
+from apiserver.replica import Replica
 from apiserver.tcp_proxy import TcpProxy
 from apiserver_fixture import Client, ControlPlane
-from apiserver_fixture.process import Exited, Process
+from device_plugin_operator.leader import LEASE
 
-SYSTEM, LEASE = "device-plugin-system", "device-plugin-operator"
+SYSTEM = "device-plugin-system"
 TAKEOVER = 20.0
 """Seconds that a takeover may take."""
-
-
-class Replica:
-    """One operator process, and what its log says of its requests."""
-
-    def __init__(self, name: str, folder: Path, kubeconfig: Path) -> None:
-        self._log = folder / f"{name}.log"
-        self.process = Process(
-            [
-                sys.executable,
-                "-m",
-                "device_plugin_operator",
-                "--agent-image=agent:1",
-                "--http-port=0",
-                "--log-level=debug",
-                f"--kubeconfig={kubeconfig}",
-            ],
-            self._log,
-        )
-
-    def lines(self) -> list[dict[str, object]]:
-        """Its log."""
-        return [json.loads(line) for line in self._log.read_text().splitlines() if line.startswith("{")]
-
-    def said(self, message: str) -> bool:
-        """Whether its log has that message."""
-        return any(line["msg"] == message for line in self.lines())
-
-    def writes(self) -> list[float]:
-        """When it sent a change of anything but the Lease (Unix time): the log's line comes with the answer."""
-        return [
-            float(str(line["ts"])) - float(str(line["seconds"]))
-            for line in self.lines()
-            if line["msg"] == "Requested"
-            and line["method"] != "GET"
-            and LEASE not in str(line["path"])
-            and not (line["method"] == "POST" and re.search("/(daemonsets|leases)$", str(line["path"])))
-        ]
-
-    def ended(self) -> bool:
-        """Whether the process is gone."""
-        try:
-            self.process.check()
-        except Exited:
-            return True
-        return False
 
 
 @pytest.fixture
@@ -76,7 +28,7 @@ def own_kubeconfig(controllers: ControlPlane) -> Path:
 
 @pytest.fixture
 def world(api: Client, request: pytest.FixtureRequest) -> Iterator[World]:
-    made = World(api, re.sub("[^a-z0-9]+", "-", request.node.name.removeprefix("test_"))[:40].strip("-"))
+    made = World(api, world_name(request.node.name))
     yield made
     made.close()
 

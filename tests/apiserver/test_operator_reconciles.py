@@ -1,7 +1,6 @@
 """The operator on a real API server: DaemonSet and NodeDevicePlugins from a config, one status from their reports."""
 
 import json
-import re
 import signal
 import subprocess
 import sys
@@ -13,7 +12,7 @@ from urllib.request import urlopen
 import pytest
 
 from apiserver.objects import API_VERSION, NODE, resource
-from apiserver.operator_world import AGENTS, RunningOperator, World, eventually, kubeconfig, versions
+from apiserver.operator_world import AGENTS, RunningOperator, World, eventually, kubeconfig, versions, world_name
 from apiserver_fixture import Client, ControlPlane
 from device_plugin_operator.settings import Settings
 
@@ -32,7 +31,14 @@ def operator(settings: Settings) -> Iterator[RunningOperator]:
 
 @pytest.fixture
 def world(api: Client, request: pytest.FixtureRequest) -> Iterator[World]:
-    made = World(api, re.sub("[^a-z0-9]+", "-", request.node.name.removeprefix("test_"))[:40].strip("-"))
+    made = World(api, world_name(request.node.name))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def younger(world: World) -> Iterator[World]:
+    made = World(world.api, f"{world.name}-too")  # of one second the first by name is the older
     yield made
     made.close()
 
@@ -105,6 +111,18 @@ def test_metrics_tell_of_configs_and_of_the_work(operator: RunningOperator, worl
     assert f'{{condition="Degraded",config="{world.name}",reason="SomeUnhealthy"}} 1.0' in text
     world.api.delete(API_VERSION, "DevicePluginConfig", world.name)
     eventually(lambda: world.name not in scrape(), "what is gone is not told of")
+
+
+def test_who_leads_and_who_stands_by_are_both_ready_and_say_what_they_do(
+    operator: RunningOperator, settings: Settings
+) -> None:
+    def readiness(of: RunningOperator) -> str:
+        with urlopen(f"http://127.0.0.1:{of.http_port}/readyz", timeout=5) as answer:
+            return str(answer.read().decode())
+
+    with RunningOperator(settings) as another:
+        assert readiness(operator) == "watching\n"
+        assert readiness(another).startswith("standing by for ")
 
 
 def test_a_second_look_writes_nothing_nor_does_a_new_operator(settings: Settings, world: World) -> None:
@@ -218,6 +236,39 @@ def test_while_a_rollout_is_paused_no_node_gets_the_new_content(operator: Runnin
     assert world.objects()[name]["spec"]["revision"] == old
     world.apply(resources=changed)
     eventually(lambda: world.objects()[name]["spec"]["revision"] != old, "it goes on")
+
+
+def test_of_two_configs_with_one_name_on_a_node_the_older_serves_until_it_goes(
+    operator: RunningOperator, world: World, younger: World
+) -> None:
+    shared, own = world.node("shared"), younger.node("own")
+    world.apply()
+    world.start([shared])
+    world.report(shared)
+    eventually(lambda: world.reason() == "AllNodesReady", "the older one serves")
+    for name in (shared, own):
+        world.api.patch("v1", "Node", name, {"metadata": {"labels": {"other": younger.name}}})
+    younger.apply(nodeSelector={"other": younger.name})
+    younger.start([shared, own])
+    younger.report(own)
+    eventually(lambda: younger.reason() == "ResourceNameConflict", "the younger one says so")
+    (withheld,) = younger.objects()[shared]["spec"]["withheldResources"]
+    assert (withheld["name"], withheld["config"]) == ("example.com/camera", world.name)
+    assert "withheldResources" not in younger.objects()[own]["spec"]
+    (problem,) = [each for each in younger.config["status"]["problems"] if each["node"] == shared]
+    assert (problem["reason"], problem["resource"]) == ("ResourceNameConflict", "example.com/camera")
+    assert world.name in problem["message"]
+    younger.report(shared, healthy=0, unregistered="ResourceNameConflict")
+    eventually(lambda: younger.config["status"]["nodes"]["ready"] == 1, "its other node is served")
+    world.api.delete(API_VERSION, "DevicePluginConfig", world.name)
+    eventually(lambda: not world.objects(), "the older one is gone", within=20)
+    operator.look(younger.name)
+    assert younger.objects()[shared]["spec"]["withheldResources"], "its agent may still be there"
+    for pod in world.pods():
+        world.api.delete("v1", "Pod", pod["metadata"]["name"], namespace=AGENTS, missing_ok=True)
+    eventually(lambda: not younger.objects()[shared]["spec"].get("withheldResources"), "the name has passed on")
+    younger.report(shared)
+    eventually(lambda: younger.reason() == "AllNodesReady", "the younger one serves")
 
 
 def test_a_daemonset_that_was_edited_by_hand_is_put_back(operator: RunningOperator, world: World) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import yaml
 
+from apiserver_fixture import audit
 from apiserver_fixture.client import ApiError, Client, Json
 from apiserver_fixture.pki import Pki
 from apiserver_fixture.process import Exited, Process
@@ -38,11 +39,15 @@ def free_ports(count: int) -> list[int]:
 
 
 class ControlPlane:
-    """A control plane in `folder` from the binaries in `assets`. start() it, stop() it, or use it in `with`."""
+    """A control plane in `folder` from the binaries in `assets`. start() it, stop() it, or use it in `with`.
 
-    def __init__(self, assets: Path, folder: Path) -> None:
+    What the users named in `audited` ask of the API server is kept in audit.log.
+    """
+
+    def __init__(self, assets: Path, folder: Path, *, audited: Sequence[str] = ()) -> None:
         self.assets = assets
         self.folder = folder
+        self._audited = audited
         self.url = ""
         self.admin_token = secrets.token_hex(16)
         self.kubeconfig = folder / "kubeconfig"
@@ -120,11 +125,24 @@ class ControlPlane:
             *("--endpoint-reconciler-type", "none", "--profiling=false"),
             # The first wants a token in each pod; the second taints each new node until a kubelet says it is ready.
             *("--disable-admission-plugins", "ServiceAccount,TaintNodesByCondition"),
+            *self._audit_flags(),
         )
         self._write_kubeconfig()
         admin = self.client()
         self._wait("the API server is ready", lambda: self._answers(admin, "/readyz"))
         self._wait("the default namespace exists", lambda: admin.find("v1", "Namespace", "default") is not None)
+
+    def _audit_flags(self) -> list[str]:
+        if not self._audited:
+            return []
+        policy = self.folder / "audit-policy.yaml"
+        policy.write_text(yaml.safe_dump(audit.policy(self._audited)))
+        return [f"--audit-policy-file={policy}", f"--audit-log-path={self.audit_log}"]
+
+    @property
+    def audit_log(self) -> Path:
+        """One event a line, written before the request is answered."""
+        return self.folder / "audit.log"
 
     def _run(self, name: str, *arguments: str) -> Process:
         process = Process([str(self.assets / name), *arguments], self.folder / f"{name}.log")

@@ -9,6 +9,9 @@ import pytest
 from apiserver_fixture.client import Client
 from apiserver_fixture.control_plane import ControlPlane
 
+OPERATOR_USER = "system:serviceaccount:device-plugin-system:device-plugin-operator"
+AGENT_USER = "system:serviceaccount:device-plugin-agents:device-plugin-agent"
+
 
 @pytest.fixture(scope="session")
 def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
@@ -20,7 +23,8 @@ def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlP
             "`make test-apiserver` sets it up and runs these tests.",
             pytrace=False,
         )
-    with ControlPlane(Path(assets), tmp_path_factory.mktemp("control-plane")) as plane:
+    folder = tmp_path_factory.mktemp("control-plane")
+    with ControlPlane(Path(assets), folder, audited=(OPERATOR_USER, AGENT_USER)) as plane:
         plane.install()
         yield plane
 

@@ -43,9 +43,14 @@ class Process:
         """Its process ID."""
         return self._child.pid
 
+    @property
+    def code(self) -> int | None:
+        """What it ended with; None while it runs."""
+        return self._child.poll()
+
     def check(self) -> None:
         """Raises Exited, with the end of its log, when it does not run any more."""
-        code = self._child.poll()
+        code = self.code
         if code is not None:
             raise Exited(f"{self.name} ended with {code}:\n{self.tail()}")
 

@@ -106,6 +106,41 @@ async def test_the_owner_may_die_and_come_back_and_the_other_config_never_offers
     assert not any(received.devices for received in bench.kubelet.received if received.resource == LENS)
 
 
+async def test_a_device_that_is_slow_to_come_after_a_reboot_is_still_its_owners(bench: Bench) -> None:
+    other = bench.neighbour("lenses")
+    bench.plug("video0", "video1")
+    bench.api.put(cameras())
+    async with bench.agent():
+        await bench.offers(2, 2)
+        await bench.until(lambda: bench.api.writes > 0 and bench.resource_status().registered)
+    bench.pull("video0")
+    bench.api.down = True
+    async with bench.agent():
+        await bench.offers(1, 2)
+    other.api.put(lenses())
+    bench.plug("video0")
+    async with other.agent():
+        await other.until(lambda: len(dropped(other, LENS)) == 2)
+        assert dropped(other, LENS)[0] == "/dev/video0: belongs to config cameras"
+        bench.api.down = False
+        async with bench.agent():
+            await bench.offers(2, 2)
+    assert not any(received.devices for received in bench.kubelet.received if received.resource == LENS)
+
+
+async def test_what_was_deselected_while_no_agent_ran_passes_on(bench: Bench) -> None:
+    other = bench.neighbour("lenses")
+    bench.plug("video0", "video1")
+    bench.api.put(cameras())
+    other.api.put(lenses())
+    async with bench.agent():
+        await bench.offers(2, 2)
+    bench.api.put(cameras("/dev/video0", revision="r2"))
+    async with bench.agent(), other.agent():
+        await other.offers(1, 1, LENS)
+        await bench.offers(1, 1)
+
+
 async def test_after_a_reboot_the_first_to_start_waits_for_the_owner(bench: Bench) -> None:
     other = bench.neighbour("lenses")
     bench.plug("video0")

@@ -87,6 +87,7 @@ def node(name: str, **members: Any) -> NodeObject:
         "offers": (Offer(RESOURCE, told),),
         "troubles": (),
         "more_troubles": False,
+        "resources": (RESOURCE,),
     }
     return NodeObject(**defaults | members)
 

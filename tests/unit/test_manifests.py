@@ -65,7 +65,7 @@ def test_the_operator_reads_no_secrets_and_escalates_nowhere() -> None:
 
 def test_an_agent_reads_and_patches_status_only() -> None:
     assert rules("ClusterRole", "device-plugin-agent") == [
-        {"apiGroups": ["deviceplugins.dev"], "resources": ["nodedeviceplugins"], "verbs": ["get", "list", "watch"]},
+        {"apiGroups": ["deviceplugins.dev"], "resources": ["nodedeviceplugins"], "verbs": ["get", "watch"]},
         {"apiGroups": ["deviceplugins.dev"], "resources": ["nodedeviceplugins/status"], "verbs": ["patch"]},
     ]
 

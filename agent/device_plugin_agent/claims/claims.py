@@ -18,6 +18,8 @@ class Claims:
         self.me = me
         self.busy = False
         """Whether another agent kept us from settling: it is worth trying again in a moment."""
+        self.known = False
+        """Whether the ledger was seen."""
         self._store = store
         self._ledger: Ledger = {}
         self._trouble: str | None = None
@@ -36,6 +38,7 @@ class Claims:
         self.busy = False
         try:
             self._ledger = self._store.change(lambda known: ledger.settle(known, self.me, wants, kept))
+            self.known = True
             self._told(None)
         except Busy:
             self.busy = True
@@ -52,6 +55,12 @@ class Claims:
             elif not want.wanted <= owned.get(want.named, frozenset()):
                 withheld[want.named] = f"not claimed yet: {self._trouble}"
         return withheld
+
+    def missed(self, found: Collection[str]) -> set[Named]:
+        """What is ours, but for what has any of the nodes that were found."""
+        page = self._ledger.get(self.me.uid)
+        claims = page.claims if page is not None else ()
+        return {claim.named for claim in claims if claim.owned and claim.owned.isdisjoint(found)}
 
     def held(self, used: Collection[Named] | None) -> dict[Named, str]:
         """What must not be offered since a container has it by another name, and why. `used`: what containers have."""

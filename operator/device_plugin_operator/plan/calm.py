@@ -2,13 +2,18 @@
 
 from collections.abc import Sequence
 
-from device_plugin_operator.facts import AgentPod, Config, NodeObject
-from device_plugin_operator.plan import agents, cordons, nodes, runtime
+from device_plugin_operator.facts import AgentPod, Config, NodeObject, Rivals
+from device_plugin_operator.plan import agents, conflicts, cordons, nodes, runtime
 from device_plugin_operator.plan.nodes import Checked
 
 
 def calm(
-    config: Config, wanted: str, found: Sequence[NodeObject], pods: Sequence[AgentPod], checked: Checked | None
+    config: Config,
+    wanted: str,
+    found: Sequence[NodeObject],
+    pods: Sequence[AgentPod],
+    checked: Checked | None,
+    rivals: Rivals,
 ) -> bool:
     """Of a node with these objects and pods, whatever the time. `wanted` is the config's revision.
 
@@ -29,6 +34,8 @@ def calm(
         and told.registered.holds
         and pod.ready
         and nodes.living(pod)
+        and not told.withheld
+        and not conflicts.on(config, told, rivals)
         and told.cordoned == cordons.on(told.node, config.spec)
         and _known(config, told, pod, checked)
     )

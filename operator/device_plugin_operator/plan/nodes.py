@@ -8,8 +8,9 @@ import msgspec
 
 from device_plugin_api import group, names
 from device_plugin_api.config import ConfigSpec
-from device_plugin_operator.facts import AgentPod, Config, Machine, NodeObject, Snapshot
-from device_plugin_operator.plan import agents, cordons, daemonset, matching, revision, rollout, runtime
+from device_plugin_api.node import WithheldResource
+from device_plugin_operator.facts import NO_RIVALS, AgentPod, Config, Machine, NodeObject, Snapshot
+from device_plugin_operator.plan import agents, conflicts, cordons, daemonset, matching, revision, rollout, runtime
 from device_plugin_operator.plan.actions import Action, CreateNode, DeleteNode, UpdateNode
 from device_plugin_operator.plan.rollout import Step
 
@@ -74,6 +75,7 @@ def changes(snapshot: Snapshot, spec: ConfigSpec) -> list[Action]:
     wanted = revision.of(spec.resources, spec.mode)
     pods = agents.by_node(snapshot.pods)
     step = next_step(snapshot, spec)
+    names_taken = conflicts.of(snapshot)
     actions: list[Action] = [
         DeleteNode(name=found.name, uid=found.uid, why="its config was made anew") for found in snapshot.strangers
     ]
@@ -82,15 +84,19 @@ def changes(snapshot: Snapshot, spec: ConfigSpec) -> list[Action]:
         if found is None:
             machine = snapshot.machines.get(node)
             if machine is not None and living(pods.get(node)):
-                actions.append(_create(snapshot.config, spec, machine, wanted))
+                kept = conflicts.on(snapshot.config, None, snapshot.rivals.get(node, NO_RIVALS))
+                withheld = conflicts.withheld(kept, (), snapshot.now)
+                actions.append(_create(snapshot.config, spec, machine, wanted, withheld))
             continue
         if found.terminating:
             continue
         why = _obsolete(found, pods.get(node), snapshot.machines, spec)
         if why:
             actions.append(DeleteNode(name=found.name, uid=found.uid, why=why))
-        elif update := _update(found, spec, wanted, snapshot.machines.get(node), step):
-            actions.append(update)
+        else:
+            withheld = conflicts.withheld(names_taken.get(node, ()), found.withheld, snapshot.now)
+            if update := _update(found, spec, wanted, snapshot.machines.get(node), step, withheld):
+                actions.append(update)
     return actions
 
 
@@ -102,8 +108,15 @@ def next_step(snapshot: Snapshot, spec: ConfigSpec) -> Step:
     return rollout.step(snapshot.nodes, found_agents, wanted, names_, spec.rollout, snapshot.calm.nodes)
 
 
-def _update(found: NodeObject, spec: ConfigSpec, wanted: str, machine: Machine | None, step: Step) -> UpdateNode | None:
-    """What of it has to be another: the resources when it is their turn; what is cordoned, and CDI, at once."""
+def _update(
+    found: NodeObject,
+    spec: ConfigSpec,
+    wanted: str,
+    machine: Machine | None,
+    step: Step,
+    withheld: tuple[WithheldResource, ...],
+) -> UpdateNode | None:
+    """What of it has to be another: the resources when it is their turn, all else at once."""
     change: dict[str, Any] = {}
     annotations: dict[str, str | None] = {}
     if found.node in step.update:
@@ -116,6 +129,8 @@ def _update(found: NodeObject, spec: ConfigSpec, wanted: str, machine: Machine |
     cordoned = cordons.on(found.node, spec)
     if cordoned != found.cordoned:
         change["cordonedDevices"] = cordons.written(cordoned)
+    if withheld != found.withheld:
+        change["withheldResources"] = conflicts.written(withheld)
     if machine is not None and runtime.takes_cdi(machine.runtime) != found.cdi:
         change["cdi"] = not found.cdi
     if not change and not annotations:
@@ -138,7 +153,9 @@ def _obsolete(
     return None
 
 
-def _create(config: Config, spec: ConfigSpec, machine: Machine, wanted: str) -> CreateNode:
+def _create(
+    config: Config, spec: ConfigSpec, machine: Machine, wanted: str, withheld: tuple[WithheldResource, ...]
+) -> CreateNode:
     name = names.node_device_plugin_name(config.name, machine.name)
     cordoned = cordons.on(machine.name, spec)
     return CreateNode(
@@ -160,6 +177,7 @@ def _create(config: Config, spec: ConfigSpec, machine: Machine, wanted: str) -> 
                 **({"cdi": True} if runtime.takes_cdi(machine.runtime) else {}),
                 **_content(spec, wanted),
                 **({"cordonedDevices": cordons.written(cordoned)} if cordoned else {}),
+                **({"withheldResources": conflicts.written(withheld)} if withheld else {}),
             },
         },
     )

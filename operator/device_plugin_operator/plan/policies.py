@@ -22,6 +22,8 @@ class View:
     namespace: str
     invalid: str
     refusal: str
+    conflicts: Sequence[tuple[str, str]]
+    """Node and message where an older config has a resource name."""
     rejected: Sequence[tuple[str, str]]
     """Node and message of agents that reject their configuration."""
     disagreeing: Sequence[tuple[str, str]]
@@ -82,6 +84,19 @@ def invalid_spec(view: View) -> Verdict | None:
     return Verdict(
         reason="InvalidSpec",
         message=f"{view.invalid}. What ran before runs on; correct the spec",
+        degraded=True,
+        stalled=True,
+    )
+
+
+def resource_name_conflict(view: View) -> Verdict | None:
+    """An older config serves a resource of the same name somewhere."""
+    if not view.conflicts:
+        return None
+    node, message = view.conflicts[0]
+    return Verdict(
+        reason="ResourceNameConflict",
+        message=f"{node}{_others(view.conflicts)}: {message}. All else is served",
         degraded=True,
         stalled=True,
     )
@@ -235,6 +250,7 @@ def all_nodes_ready(view: View) -> Verdict:
 
 CHAIN: tuple[Policy, ...] = (
     invalid_spec,
+    resource_name_conflict,
     config_rejected,
     rollout_paused,
     agents_unavailable,

@@ -1,13 +1,15 @@
 """What is wrong, worst first, and no more of it than an object should hold."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
+from device_plugin_api.conditions import NAME_TAKEN
 from device_plugin_api.config import MAX_PROBLEMS, Problem
 from device_plugin_operator.clock import timestamp
 from device_plugin_operator.facts import NONE_CALM, Calm, NodeObject, Trouble
 from device_plugin_operator.plan.agents import Agent
+from device_plugin_operator.plan.conflicts import Conflict
 
 MAX_BYTES = 24 * 1024
 """Of all problems as JSON: the status goes to every watcher of configs each time it changes."""
@@ -22,11 +24,20 @@ _Ranked = tuple[int, str, str, str, Problem]
 
 
 def problems(
-    nodes: Mapping[str, NodeObject], agents: Mapping[str, Agent], now: float, calm: Calm = NONE_CALM
+    nodes: Mapping[str, NodeObject],
+    agents: Mapping[str, Agent],
+    names_taken: Mapping[str, Iterable[Conflict]],
+    now: float,
+    calm: Calm = NONE_CALM,
 ) -> tuple[tuple[Problem, ...], bool]:
     """Sorted and bounded, and whether there are more."""
     found = [_of_device(told.node, trouble, now) for told in calm.worst for trouble in told.troubles]
     more = calm.more_troubles
+    for node, taken in names_taken.items():
+        told_since = {each.name: each.since for each in nodes[node].withheld}
+        for each in taken:
+            since = told_since.get(each.resource, timestamp(now))
+            found.append(_ranked(0, node, UNHEALTHY, NAME_TAKEN, each.message, since, each.resource))
     for node, agent in agents.items():
         told = nodes.get(node)
         if told is not None and told.accepted is not None and not told.accepted.holds:

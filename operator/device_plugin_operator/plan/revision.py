@@ -12,6 +12,10 @@ from device_plugin_api.config import SERVE
 from device_plugin_api.resource import Resource
 
 
+class _Named(Struct):
+    name: str
+
+
 def canonical(value: Any) -> Any:
     """Plain data without what equals a default: a member that a later version adds changes no revision."""
     if isinstance(value, Struct):
@@ -40,6 +44,15 @@ def of(resources: Iterable[Resource], mode: str = SERVE) -> str:
     if mode != SERVE:
         content = {"mode": mode, "resources": content}
     return hashlib.sha256(msgspec.json.encode(content, order="sorted")).hexdigest()[:10]
+
+
+@lru_cache(maxsize=64)
+def names_in_json(resources: bytes) -> tuple[str, ...]:
+    """The names of resources as they stand in an object."""
+    try:
+        return tuple(resource.name for resource in msgspec.json.decode(resources, type=list[_Named]))
+    except msgspec.ValidationError:
+        return ()
 
 
 @lru_cache(maxsize=64)

@@ -117,6 +117,7 @@ def regression(found: NodeObject, agent: Agent, names: frozenset[str]) -> Regres
         return Regression(node=found.node, reason=agent.reason, message=agent.message)
     if found.observed_revision != found.revision:
         return None
+    names = names.difference(each.name for each in found.withheld)
     offered = {offer.resource: offer.counts.total for offer in found.offers}
     for resource in sorted(trial.healthy.keys() & names):
         if not offered.get(resource, 0):

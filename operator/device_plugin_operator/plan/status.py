@@ -1,13 +1,13 @@
 """A config's status: the summary of its fleet, and the conditions that follow from it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from device_plugin_api import conditions
 from device_plugin_api.conditions import Condition
 from device_plugin_api.config import PREVIEW, ConfigStatus, DeviceCounts
 from device_plugin_operator.clock import timestamp
 from device_plugin_operator.facts import Config, Daemons, NodeObject, Snapshot
-from device_plugin_operator.plan import agents, drift, nodes, policies, revision, summary
+from device_plugin_operator.plan import agents, conflicts, drift, nodes, policies, revision, summary
 from device_plugin_operator.plan.policies import Verdict, View
 from device_plugin_operator.plan.problems import problems
 
@@ -69,13 +69,19 @@ def status(snapshot: Snapshot, namespace: str, removed: frozenset[str] = frozens
     wanted = revision.of(config.spec.resources, config.spec.mode) if config.spec else ""
     desired = config.status.nodes.desired if placed.desired is None else placed.desired
     summed = summary.summarize(config.spec, wanted, known, found_agents, desired, snapshot.calm)
-    listed, truncated = problems(known, found_agents, snapshot.now, snapshot.calm)
+    names_taken = conflicts.of(replace(snapshot, nodes=known))
+    listed, truncated = problems(known, found_agents, names_taken, snapshot.now, snapshot.calm)
     step = nodes.next_step(snapshot, config.spec) if config.spec else None
     view = View(
         name=config.name,
         namespace=namespace,
         invalid=config.invalid,
         refusal=snapshot.daemons.refusal if snapshot.daemons is not None else "",
+        conflicts=[
+            (node, "; ".join(each.message for each in found if each.lost))
+            for node, found in names_taken.items()
+            if any(each.lost for each in found)
+        ],
         rejected=[
             (node, found.accepted.message)
             for node, found in known.items()

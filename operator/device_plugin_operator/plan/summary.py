@@ -69,7 +69,7 @@ def summarize(
 
 def is_ready(found: NodeObject, agent: Agent) -> bool:
     """Its agent runs, has a configuration, and every resource of it is registered."""
-    return agent.ready and found.observed_revision != ""
+    return agent.ready and found.observed_revision != "" and not found.withheld
 
 
 def is_updated(found: NodeObject, agent: Agent, revision: str) -> bool:

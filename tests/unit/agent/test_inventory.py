@@ -165,6 +165,34 @@ def test_a_used_device_that_nobody_found_is_listed_as_missing() -> None:
     assert bench.inventory.counts().allocated == 2
 
 
+def test_what_was_ours_before_this_process_began_is_missing_until_it_is_found_or_no_longer_wanted() -> None:
+    bench = Bench()
+    bench.see("a")
+    bench.inventory.miss(["a", "b", "c"], now=1e9, monotonic=bench.time)
+    assert bench.states == {"a": "Works", "b": "DeviceMissing", "c": "DeviceMissing"}
+    bench.see("a", "b", after=1)
+    assert bench.states == {"a": "Works", "b": "Works", "c": "DeviceMissing"}
+    bench.inventory.reselect()
+    bench.see("a", "b", after=1)
+    assert bench.states == {"a": "Works", "b": "Works"}
+
+
+def test_what_is_missed_or_used_by_its_id_alone_is_known_better_by_the_last_report() -> None:
+    bench = Bench()
+    bench.inventory.miss(["a"], now=1e9, monotonic=bench.time)
+    bench.use("b")
+    stamp = "2026-11-23T10:00:00Z"
+    reported = [
+        Device(id=name, path=f"/dev/{name}", state=DeviceState.HEALTHY, reason="Works", last_transition_time=stamp)
+        for name in ("a", "b")
+    ]
+    bench.inventory.adopt(reported, {"a": 5.0, "b": 6.0}, monotonic=bench.time)
+    bench.see(after=1)
+    told = {name: entry.track.message for name, entry in bench.inventory.entries.items()}
+    assert told == {name: f"/dev/{name} is gone from the node" for name in ("a", "b")}
+    assert bench.inventory.entries["b"].holders == (POD,)
+
+
 def test_a_device_that_is_no_longer_selected_goes_when_it_is_free() -> None:
     bench = Bench()
     bench.see("a", "b")

@@ -24,6 +24,8 @@ ADDRESSES = BYTES.map(lambda raw: raw.hex(":"))
         "subsysnqn",
         "edid",
         "vpd_pg80",
+        "node_desc",
+        "ifalias",
     ],
 )
 def test_an_attribute_that_names_one_machine_is_left_out(attribute: str) -> None:

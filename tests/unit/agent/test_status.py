@@ -38,12 +38,14 @@ def status(
     rejection: str | None = None,
     known: tuple[Condition, ...] = (),
     agreement: Agreement | None = None,
+    withheld: dict[str, str] | None = None,
     now: float = 2e9,
 ) -> NodeStatus:
     return node_status(
         offers,
         (),
         agreement or Agreement(),
+        withheld=withheld or {},
         revision="r",
         rejection=rejection,
         agent_version="1",
@@ -100,6 +102,13 @@ def test_in_preview_nothing_has_to_be_registered_and_the_status_says_that_nothin
         (False, "not to be registered: the mode is Preview"),
         (True, ""),
     ]
+
+
+def test_a_name_that_another_config_has_is_told_with_the_config() -> None:
+    registered = find(status(offer(), withheld={"example.com/b": "others"}).conditions, "Registered")
+    assert registered is not None
+    assert (registered.status, registered.reason) == ("False", "ResourceNameConflict")
+    assert registered.message == "example.com/b belongs to config others on this node"
 
 
 def test_a_rejected_configuration_says_that_the_last_one_goes_on() -> None:

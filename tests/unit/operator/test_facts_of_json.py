@@ -79,6 +79,7 @@ def test_an_agent_that_has_nothing_to_register_has_registered_all_that_it_shall(
         return found.holds
 
     assert told("Preview")
+    assert told("ResourceNameConflict")
     assert not told("NotRegistered")
 
 

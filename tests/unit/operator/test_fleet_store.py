@@ -1,10 +1,15 @@
 """The store of the fleet: complete after the first list, deaf to late news, telling each config of its changes."""
 
-import msgspec
+from typing import cast
 
-from device_plugin_operator.facts import NodeObject
-from device_plugin_operator.fleet import Store
-from operator_fixture import node
+import msgspec
+from msgspec.structs import replace
+
+from device_plugin_api.node import WithheldResource
+from device_plugin_operator.client import Client
+from device_plugin_operator.facts import NO_RIVALS, NodeObject
+from device_plugin_operator.fleet import Fleet, Store
+from operator_fixture import RESOURCE, SETTINGS, node, pod
 
 
 def filled(*items: NodeObject) -> tuple[Store[NodeObject], list[str]]:
@@ -72,5 +77,34 @@ def test_two_of_one_node_are_told_in_the_order_of_their_names() -> None:
     assert [found.name for found in store.on("cameras", "a")] == ["z"]
 
 
+def test_a_config_is_told_when_another_ones_object_or_pod_may_free_a_name_on_its_node() -> None:
+    told: list[str] = []
+    fleet = Fleet(cast("Client", None), SETTINGS, told.append, lambda: 0.0)
+    rival = {"name": "others", "uid": "others", "config": "others"}
+    fleet.nodes.put(node("a"))
+    fleet.nodes.put(node("b"))
+    fleet.touched("cameras")
+
+    def concerned() -> set[str]:
+        return {"cameras"} & set(told) and set(fleet.touched("cameras"))
+
+    told.clear()
+    fleet.nodes.put(replace(node("a"), **rival, resources=("example.com/another",), offers=()))
+    assert concerned() == set(), "another name"
+    fleet.nodes.put(replace(node("a"), **rival, version=2))
+    assert concerned() == {"a"}
+    assert [found.config for found in fleet.rivals("cameras", "a").objects] == ["others"]
+    assert fleet.rivals("cameras", "b") == NO_RIVALS
+    fleet.nodes.drop("others", "others")
+    assert concerned() == {"a"}
+    withheld = (WithheldResource(name=RESOURCE, config="others", since=""),)
+    fleet.nodes.put(replace(node("a"), version=3, withheld=withheld))
+    fleet.pods.put(replace(pod("a"), **rival))
+    concerned()
+    told.clear()
+    fleet.pods.drop("others", "others")
+    assert concerned() == {"a"}
+
+
 def test_a_node_takes_little_memory() -> None:
-    assert len(msgspec.json.encode(node("a"))) < 800
+    assert len(msgspec.json.encode(node("a"))) < 900

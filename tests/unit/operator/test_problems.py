@@ -19,7 +19,7 @@ def listed(*nodes: NodeObject, crashed: str = "") -> tuple[tuple[Problem, ...], 
         pods[crashed] = pod(crashed, ready=False, reason="CrashLoopBackOff", message="back-off")
         since = {crashed: NOW - 5}
     made = {found.node: found for found in nodes}
-    return problems(made, assess(made, pods, since, NOW), NOW)
+    return problems(made, assess(made, pods, since, NOW), {}, NOW)
 
 
 def test_the_worst_comes_first() -> None:

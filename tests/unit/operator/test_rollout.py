@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from device_plugin_api.config import Rollout
+from device_plugin_api.node import WithheldResource
 from device_plugin_operator.facts import NodeObject, Offer, Trial, Verdict
 from device_plugin_operator.plan import rollout
 from device_plugin_operator.plan.agents import Agent
@@ -106,6 +107,11 @@ def test_no_regression_is(fine: NodeObject) -> None:
 def test_a_resource_that_is_gone_on_purpose_is_not_missed() -> None:
     left = tried("a", offers=(Offer("example.com/other", counts(1)),))
     assert list(step(left, old("b"), resources=["example.com/other"]).update) == ["b"]
+
+
+def test_a_resource_that_an_older_config_has_meanwhile_is_not_missed() -> None:
+    taken = (WithheldResource(name=RESOURCE, config="others", since=""),)
+    assert list(step(tried("a", offers=(), withheld=taken), old("b")).update) == ["b"]
 
 
 def test_with_no_other_node_left_nothing_is_held() -> None:

@@ -9,9 +9,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from device_plugin_api.config import ConfigSpec, ConfigStatus
-from device_plugin_api.node import CordonedDevice
+from device_plugin_api.node import CordonedDevice, WithheldResource
 from device_plugin_operator.clock import timestamp
-from device_plugin_operator.facts import AgentPod, Calm, Config, Machine, NodeObject, Offer, Snapshot, Trial, Verdict
+from device_plugin_operator.facts import (
+    NO_RIVALS,
+    AgentPod,
+    Calm,
+    Config,
+    Machine,
+    NodeObject,
+    Offer,
+    Rivals,
+    Snapshot,
+    Trial,
+    Verdict,
+)
 from device_plugin_operator.plan import agents, nodes, problems, status
 from device_plugin_operator.plan.changes import changes
 from device_plugin_operator.plan.nodes import Checked
@@ -46,6 +58,7 @@ OF_OBJECTS: Deviations = [
     ("cordoned", (CordonedDevice(resource=RESOURCE, device="video0", reason="broken"),)),
     ("more_troubles", True),
     ("offers", (Offer("example.com/another", counts(2)),)),
+    ("withheld", (WithheldResource(name=RESOURCE, config="others", since=timestamp(NOW - 60)),)),
     ("offers", (Offer(RESOURCE, counts()),)),
 ]
 
@@ -107,10 +120,12 @@ class World:
     objects: dict[str, list[NodeObject]] = field(default_factory=lambda: {name: [] for name in NODES})
     pods: dict[str, list[AgentPod]] = field(default_factory=lambda: {name: [] for name in NODES})
     checked: dict[str, Checked] = field(default_factory=dict)
+    rivals: dict[str, Rivals] = field(default_factory=lambda: dict.fromkeys(NODES, NO_RIVALS))
     roster: Roster = field(default_factory=lambda: Roster(config()))
 
     def judge(self, name: str) -> None:
-        self.roster.judge(name, self.objects[name], self.pods[name], self.checked.get(name))
+        found = self.objects[name], self.pods[name]
+        self.roster.judge(name, *found, self.checked.get(name), self.rivals[name])
 
     def edit(self, made: ConfigSpec | None) -> None:
         edited = config(made, invalid="" if made else "bad")
@@ -148,6 +163,7 @@ class World:
             pods=pods,
             unready=agents.unready({"b": NOW - 40}, own, on_node, ConfigStatus(), short=False, now=NOW),
             machines=machines,
+            rivals={name: self.rivals[name] for name in there},
             calm=calm,
         )
 
@@ -155,13 +171,18 @@ class World:
 @st.composite
 def events(draw: st.DrawFn, world: World) -> None:
     name = draw(st.sampled_from(NODES))
-    match draw(st.sampled_from(["object", "object", "pod", "pod", "check", "gone", "edit"])):
+    match draw(st.sampled_from(["object", "object", "pod", "pod", "check", "rival", "gone", "edit"])):
         case "object":
             world.objects[name] = [draw(objects(name)) for _ in range(draw(st.sampled_from([0, 1, 1, 1, 1, 2])))]
         case "pod":
             world.pods[name] = [draw(pods_on(name)) for _ in range(draw(st.sampled_from([0, 1, 1, 1, 1, 2])))]
         case "check":
             world.checked[name] = draw(checks(name))
+        case "rival":
+            other = node(name, config="others", config_created=draw(st.sampled_from(["2020", "2030"])))
+            world.rivals[name] = draw(
+                st.sampled_from([NO_RIVALS, Rivals(objects=(other,), pods=frozenset({"others"}))])
+            )
         case "gone":
             world.objects[name], world.pods[name] = [], []
             world.checked.pop(name, None)
@@ -254,7 +275,7 @@ def test_no_more_troubled_nodes_are_handed_on_than_a_status_can_list() -> None:
     worst = roster.calm().worst
     assert [found.node for found in worst[:100]] == names[::3]
     assert len(worst) == 101
-    listed, truncated = problems.problems({}, {}, NOW, roster.calm())
+    listed, truncated = problems.problems({}, {}, {}, NOW, roster.calm())
     assert [problem.node for problem in listed] == names[::3]
     assert truncated
 

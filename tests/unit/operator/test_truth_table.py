@@ -1,14 +1,16 @@
 """The truth table of the conditions, row by row."""
 
-from dataclasses import replace
+import dataclasses
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from device_plugin_api.conditions import Condition, find
 from device_plugin_api.config import ConfigStatus
+from device_plugin_api.node import WithheldResource
 from device_plugin_operator.clock import timestamp
-from device_plugin_operator.facts import Snapshot, Trial, Verdict
+from device_plugin_operator.facts import Rivals, Snapshot, Trial, Verdict
 from device_plugin_operator.plan import policies, revision, status
 from operator_fixture import NOW, RESOURCE, config, counts, daemons, node, pod, snapshot, spec, trouble
 
@@ -16,11 +18,28 @@ REJECTION = Verdict(False, "example.com/camera: no such source; the last accepte
 DISAGREEMENT = Verdict(False, "example.com/camera: the kubelet has 1 of 2, misses video3", timestamp(0))
 BROKEN = {"devices": counts(1, 1), "troubles": (trouble("video3"),)}
 LONG_AGO = NOW - 31
+OLDER = node("a", config="others", config_created="2020")
 PREVIEWED = spec(mode="Preview")
 SEEN = {key: revision.of(PREVIEWED.resources, PREVIEWED.mode) for key in ("revision", "observed_revision")}
 
 ROWS: list[tuple[str, Snapshot, str, str]] = [
     ("a spec that cannot be used", snapshot(config=config(invalid="no")), "InvalidSpec", "FFTT"),
+    (
+        "an older config has the name",
+        snapshot(node("a"), node("b"), rivals={"a": Rivals(objects=(OLDER,))}),
+        "ResourceNameConflict",
+        "FFTT",
+    ),
+    (
+        "a younger config still has the name",
+        snapshot(
+            node("a", withheld=(WithheldResource(name=RESOURCE, config="others", since=timestamp(NOW)),)),
+            node("b"),
+            rivals={"a": Rivals(objects=(replace(OLDER, config_created="2030"),))},
+        ),
+        "Starting",
+        "FTF-",
+    ),
     ("an agent rejects it", snapshot(node("a", accepted=REJECTION), node("b")), "ConfigRejected", "FFTT"),
     (
         "the rollout is paused",
@@ -155,7 +174,7 @@ def test_the_worst_of_several_is_told() -> None:
 
 
 def test_a_refused_daemonset_is_told_in_the_api_servers_words() -> None:
-    refused = replace(daemons(None), live=None, expected=None, refusal="exceeded quota: pods")
+    refused = dataclasses.replace(daemons(None), live=None, expected=None, refusal="exceeded quota: pods")
     ready = find(status.status(snapshot(daemons=refused), "agents").conditions, "Ready")
     assert ready is not None
     assert ready.reason == "AgentsUnavailable"

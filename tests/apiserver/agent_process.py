@@ -1,0 +1,50 @@
+"""A real agent's process with its pod's own token. Its node is a folder: a /dev, and no kubelet."""
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+from apiserver.operator_world import AGENTS, kubeconfig
+from apiserver_fixture import ControlPlane
+from apiserver_fixture.process import Process
+
+ACCOUNT = "device-plugin-agent"
+
+
+class NodeFolder:
+    """What agents of one node share."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        for name in ("dev", "sys", "state", "plugins", "cdi", "run"):
+            (folder / name).mkdir()
+
+    def plug(self, name: str) -> None:
+        """Make a device node that reads as zeros."""
+        os.mknod(self.folder / "dev" / name, 0o020666, os.makedev(1, 5))
+
+
+class AgentProcess:
+    """One agent of `config` (its name and UID) in the pod named, which is bound to the node already."""
+
+    def __init__(self, plane: ControlPlane, at: NodeFolder, config: tuple[str, str], node: str, pod: str) -> None:
+        token = plane.token_for(AGENTS, ACCOUNT, node=node, pod=pod)
+        name, uid = config
+        folder = at.folder
+        self.process = Process(
+            [
+                *("/usr/bin/env", f"KUBECONFIG={kubeconfig(plane, token, name=pod)}"),
+                *(sys.executable, "-m", "device_plugin_agent", f"--config-name={name}", f"--config-uid={uid}"),
+                *(f"--node-name={node}", "--http-port=0", f"--dev-root={folder / 'dev'}"),
+                *(f"--sys-root={folder / 'sys'}", f"--state-dir={folder / 'state'}", f"--cdi-dir={folder / 'cdi'}"),
+                *(f"--device-plugins-dir={folder / 'plugins'}", f"--heartbeat-dir={folder / 'run'}"),
+                *(f"--pod-resources-socket={folder / 'none.sock'}", f"--devinfo-dir={folder / 'devinfo'}"),
+                f"--net-dir={folder / 'net'}",
+            ],
+            folder / f"{pod}.log",
+        )
+
+    def kill(self) -> None:
+        """As the kernel does it."""
+        os.kill(self.process.pid, signal.SIGKILL)

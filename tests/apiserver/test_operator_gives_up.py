@@ -1,0 +1,70 @@
+"""What kopf cannot handle ends the process, which says why; the next one begins from what is."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from apiserver.api_proxy import ApiProxy, Fault, Rule, through
+from apiserver.operator_world import World, eventually, world_name
+from apiserver.replica import Replica
+from apiserver_fixture import Client, ControlPlane
+from device_plugin_operator.leader import LEASE
+
+CONFIGS = "/devicepluginconfigs"
+
+
+@pytest.fixture(scope="module")
+def proxy(controllers: ControlPlane) -> Iterator[ApiProxy]:
+    with ApiProxy(controllers.url, controllers.ca_file) as made:
+        yield made
+
+
+@pytest.fixture
+def world(api: Client, request: pytest.FixtureRequest) -> Iterator[World]:
+    made = World(api, world_name(request.node.name))
+    yield made
+    made.close()
+
+
+def watching(fault: Fault) -> Rule:
+    return lambda ask: fault if ask.watches and ask.path.endswith(CONFIGS) else None
+
+
+def listing(fault: Fault) -> Rule:
+    """The watch has to begin anew, and then the list fails."""
+    gone = Fault(error_event=410)
+    return lambda ask: (gone if ask.watches else fault) if ask.path.endswith(CONFIGS) else None
+
+
+@pytest.mark.parametrize(
+    ("rule", "reason"),
+    [
+        pytest.param(watching(Fault(error_event=500)), "watch-stream.*made-up 500", id="an error within a watch"),
+        # Kopf closes its connections at once, and it is its other watch that fails first.
+        pytest.param(listing(Fault(status=401)), "AssertionError", id="credentials that are refused"),
+    ],
+)
+def test_the_process_ends_with_a_reason_and_the_next_goes_on_at_once_after(
+    rule: Rule, reason: str, proxy: ApiProxy, controllers: ControlPlane, world: World, tmp_path: Path
+) -> None:
+    world.api.delete("coordination.k8s.io/v1", "Lease", LEASE, namespace="device-plugin-system", missing_ok=True)
+    path = through(proxy, controllers)
+    first = Replica("first", tmp_path, path)
+    with first.process:
+        eventually(lambda: first.said("Leading"), "it leads")
+        world.apply()
+        eventually(world.reason, "it serves")
+        with proxy.following(rule):
+            eventually(first.ended, "it ends")
+            (line,) = [line for line in first.lines() if line["msg"] == "Ending, to be started anew"]
+            assert line["level"] == "error"
+            assert re.search(f"^watch ended: .*{reason}", str(line["err"]))
+            assert first.process.code == 1
+    node = world.node("a")
+    second = Replica("second", tmp_path, path)
+    with second.process:
+        eventually(lambda: second.said("Leading"), "the Lease was released", within=8)
+        world.start([node])
+        eventually(lambda: world.reason() == "Starting", "what happened meanwhile is seen")
