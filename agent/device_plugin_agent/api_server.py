@@ -5,17 +5,18 @@ https://kubernetes.io/docs/tasks/run-application/access-api-from-pod/#directly-a
 
 import ssl
 from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import urlencode
 
-import httpx2
 import msgspec
 
-SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+from device_plugin_agent.http_client import HttpClient, Response
 
-_DEADLINE = 10.0
-"""Seconds for a connection, and for an answer that is no watch."""
+SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
 class ApiError(Exception):
@@ -43,59 +44,68 @@ class _Event(msgspec.Struct):
 class ApiServer:
     """GET, PATCH and watch with the pod's own identity.
 
-    Every method may raise ApiError, httpx2.HTTPError, OSError, and ValueError for an answer that cannot be read.
+    Every method may raise ApiError, what HttpError names, and ValueError for an answer that cannot be read.
     """
 
     def __init__(self, url: str, *, token: Path, agent: str, authority: Path | None = None) -> None:
         self._token = token
-        self._http = httpx2.AsyncClient(
-            base_url=url,
-            headers={"User-Agent": agent, "Accept": "application/json"},
-            timeout=_DEADLINE,
-            verify=trust(authority),
-            trust_env=False,
-        )
+        self._agent = agent
+        self._http = HttpClient(url, trust(authority))
 
     async def __aenter__(self) -> Self:
+        await self._http.__aenter__()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._http.aclose()
+        await self._http.__aexit__(kind, error, trace)
 
     async def get(self, path: str) -> bytes:
         """An object, as JSON."""
-        response = await self._http.get(path, headers=self._identity())
-        return await _accepted(response)
+        async with self._http.request("GET", path, self._headers()) as response:
+            return await _accepted(response)
 
     async def merge_patch(self, path: str, patch: Any, *, field_manager: str) -> None:
         """Merge `patch` into an object."""
-        response = await self._http.patch(
-            path,
-            content=msgspec.json.encode(patch),
-            params={"fieldManager": field_manager},
-            headers=self._identity() | {"Content-Type": "application/merge-patch+json"},
-        )
-        await _accepted(response)
+        target = f"{path}?{urlencode({'fieldManager': field_manager})}"
+        headers = self._headers() | {"Content-Type": "application/merge-patch+json"}
+        async with self._http.request("PATCH", target, headers, msgspec.json.encode(patch)) as response:
+            await _accepted(response)
 
     async def watch(self, path: str, *, field_selector: str, seconds: int) -> AsyncGenerator[tuple[str, bytes]]:
         """Type and object, as JSON, of each event: first what is there, then what changes, for about `seconds`."""
         # Without a resourceVersion: nothing to resume, so nothing that can be too old (410).
-        params = {"watch": "true", "fieldSelector": field_selector, "timeoutSeconds": str(seconds)}
-        timeout = httpx2.Timeout(_DEADLINE, read=None)
-        async with self._http.stream("GET", path, params=params, headers=self._identity(), timeout=timeout) as response:
-            if not response.is_success:
+        wanted = {"watch": "true", "fieldSelector": field_selector, "timeoutSeconds": str(seconds)}
+        async with self._http.request("GET", f"{path}?{urlencode(wanted)}", self._headers()) as response:
+            if response.status != HTTPStatus.OK:
                 await _accepted(response)
-            async for line in response.aiter_lines():
-                event = msgspec.json.decode(line, type=_Event)
-                if event.type == "ERROR":
-                    raise _refusal(bytes(event.object), response.status_code)
-                yield event.type, bytes(event.object)
+            async with aclosing(_lines(response)) as lines:
+                async for line in lines:
+                    event = msgspec.json.decode(line, type=_Event)
+                    if event.type == "ERROR":
+                        raise _refusal(bytes(event.object), response.status)
+                    yield event.type, bytes(event.object)
 
-    def _identity(self) -> dict[str, str]:
-        """Read anew each time: the kubelet rotates the token."""
-        return {"Authorization": f"Bearer {self._token.read_text().strip()}"}
+    def _headers(self) -> dict[str, str]:
+        """With the token read anew each time: the kubelet rotates it."""
+        return {
+            "Accept": "application/json",
+            "Authorization": f"Bearer {self._token.read_text().strip()}",
+            "User-Agent": self._agent,
+        }
+
+
+async def _lines(response: Response) -> AsyncGenerator[bytes]:
+    """The lines of a body as they come, the last one even if it was cut short."""
+    rest = b""
+    async with aclosing(response.pieces()) as pieces:
+        async for piece in pieces:
+            *whole, rest = (rest + piece).split(b"\n")
+            for line in whole:
+                yield line
+    if rest:
+        yield rest
 
 
 def in_cluster(environ: Mapping[str, str], agent: str, directory: Path = SERVICE_ACCOUNT) -> ApiServer:
@@ -120,10 +130,10 @@ def trust(authority: Path | None) -> ssl.SSLContext:
     return context
 
 
-async def _accepted(response: httpx2.Response) -> bytes:
-    content = await response.aread()
-    if not response.is_success:
-        raise _refusal(content, response.status_code)
+async def _accepted(response: Response) -> bytes:
+    content = await response.read()
+    if not HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
+        raise _refusal(content, response.status)
     return content
 
 
