@@ -1,6 +1,7 @@
 """Directory events from the kernel, as one wake-up for many directories."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -16,6 +17,8 @@ _EVENTS = (
     | flags.ONLYDIR
 )
 
+_log = logging.getLogger(__name__)
+
 
 class DirectoryWatch:
     """Calls `wake` from the event loop when an entry comes or goes in one of the directories followed.
@@ -26,29 +29,39 @@ class DirectoryWatch:
 
     def __init__(self, wake: Callable[[], None]) -> None:
         self._wake = wake
-        self._inotify = INotify(nonblocking=True)
         self._loop = asyncio.get_running_loop()
         self._watches: dict[Path, int] = {}
-        self._loop.add_reader(self._inotify.fileno(), self._read)
+        self._inotify: INotify | None = None
+        try:
+            self._inotify = INotify(nonblocking=True)
+        except OSError as error:
+            # The node's limit of them is reached (fs.inotify.max_user_instances): slower, and no reason to end.
+            _log.warning("Without directory events; changes are found by looks alone", extra={"err": str(error)})
+            return
+        self._loop.add_reader(self._inotify.fileno(), self._read, self._inotify)
 
     def follow(self, directories: Iterable[Path]) -> None:
         """Watch exactly these; those that do not exist (yet) are left out."""
+        inotify = self._inotify
+        if inotify is None:
+            return
         wanted = set(directories)
         for directory in self._watches.keys() - wanted:
-            self._drop(directory)
+            self._drop(inotify, directory)
         for directory in wanted - self._watches.keys():
             try:
-                self._watches[directory] = self._inotify.add_watch(directory, _EVENTS)
+                self._watches[directory] = inotify.add_watch(directory, _EVENTS)
             except OSError:
                 continue
 
     def close(self) -> None:
         """Stop watching."""
-        self._loop.remove_reader(self._inotify.fileno())
-        self._inotify.close()
+        if self._inotify is not None:
+            self._loop.remove_reader(self._inotify.fileno())
+            self._inotify.close()
 
-    def _read(self) -> None:
-        events = self._inotify.read(timeout=0)
+    def _read(self, inotify: INotify) -> None:
+        events = inotify.read(timeout=0)
         gone = {event.wd for event in events if event.mask & (flags.IGNORED | flags.MOVE_SELF)}
         for directory, watch in list(self._watches.items()):
             if watch in gone:
@@ -56,8 +69,8 @@ class DirectoryWatch:
         if events:
             self._wake()
 
-    def _drop(self, directory: Path) -> None:
+    def _drop(self, inotify: INotify, directory: Path) -> None:
         try:
-            self._inotify.rm_watch(self._watches.pop(directory))
+            inotify.rm_watch(self._watches.pop(directory))
         except OSError:
             return  # the directory went away, and its watch with it

@@ -5,6 +5,7 @@ import re
 import threading
 import time
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,19 @@ class RunningOperator:
         self._loop.call_soon_threadsafe(self._operator.changed, name)
         eventually(lambda: self.requests.count(("GET", path, 200)) > before, "it looked again")
         time.sleep(0.3)  # what it would write comes right behind
+
+    def looks(self, name: str, count: int) -> None:
+        """Have it reconcile that config so many times, as fast as its pace allows: time passes quickly meanwhile."""
+        look = ("GET", f"/apis/{API_VERSION}/devicepluginconfigs/{name}", 200)
+        done = self.requests.count(look)
+        for number in range(1, count + 1):
+            self.clock.ahead += 1.0
+            self._loop.call_soon_threadsafe(self._operator.changed, name)
+            eventually(partial(self._looked, look, done + number), "it looked again", every=0.005)
+        time.sleep(0.3)  # what it would write comes right behind
+
+    def _looked(self, look: tuple[str, str, int], times: int) -> bool:
+        return self.requests.count(look) >= times
 
     @property
     def writes(self) -> list[tuple[str, str]]:

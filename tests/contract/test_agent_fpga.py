@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from contract.agent_bench import Bench, spec
 from device_plugin_agent.inventory import ALLOCATION_GRACE
@@ -48,6 +49,18 @@ async def test_a_port_that_is_programmed_anew_moves_to_the_resource_of_its_new_f
         machine.program("dfl-port.0", NLB0)
         await bench.offers(2, 2, LOOPBACK)
         await bench.offers(0, 0, STREAM)
+
+
+async def test_a_port_leaves_a_resource_that_seldom_looks_as_soon_as_another_has_it(
+    bench: Bench, machine: Machine
+) -> None:
+    seldom = Health(period_seconds=3600, success_threshold=1)
+    serve(bench, fpga(STREAM, afu_ids=(NLB3,)), structs.replace(fpga(LOOPBACK, afu_ids=(NLB0,)), health=seldom))
+    async with bench.agent():
+        await bench.offers(2, 2, LOOPBACK)
+        machine.program("dfl-port.0", NLB3)
+        await bench.offers(1, 1, STREAM)
+        await bench.offers(1, 1, LOOPBACK)
 
 
 async def test_a_port_in_use_that_is_programmed_anew_moves_when_it_is_free(bench: Bench, machine: Machine) -> None:

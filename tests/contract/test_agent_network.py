@@ -14,7 +14,7 @@ from device_plugin_api.resource import Health, Resource, Sharing
 from device_plugin_api.sources import NetworkSource, Source
 from kubelet_double.pods import Pod
 from recorded import sriov
-from recorded.sriov import NAMES, PORTS, addresses
+from recorded.sriov import FUNCTIONS, KERNEL, NAMES, NONE, PORTS, RDMA, UIO, VDPA, VFIO, addresses
 
 NET = "example.com/sriov.net-1"
 FIRST, SECOND = addresses(0), addresses(1)
@@ -179,6 +179,54 @@ async def test_a_container_gets_the_variables_that_its_programs_know(bench: Benc
         },
     }
     assert options.envs["SRIOV_NET_1_PATH"] == group
+
+
+@pytest.mark.parametrize(
+    ("made", "selector", "nodes", "family"),
+    [
+        (lambda machine: machine.bind(FIRST[0], "uio_pci_generic"), {}, {"/dev/uio"}, "uio"),
+        (lambda machine: machine.vdpa(FIRST[0]), {}, {"/dev/vhost-vdpa-"}, "vdpa"),
+        (
+            lambda machine: machine.rdma(FIRST[0]),
+            {"is_rdma": True},
+            {"/dev/infiniband/uverbs", "/dev/infiniband/umad", "/dev/infiniband/rdma_cm"},
+            "rdma",
+        ),
+    ],
+    ids=["uio", "vdpa", "rdma"],
+)
+async def test_a_container_gets_the_nodes_that_the_functions_driver_made(
+    bench: Bench,
+    machine: Machine,
+    made: Callable[[Machine], None],
+    selector: dict[str, Any],
+    nodes: set[str],
+    family: str,
+) -> None:
+    made(machine)
+    serve(bench, network(pf_names=(f"{NAMES[0]}#0",), **selector))
+    async with bench.agent():
+        await bench.offers(1, 1, NET)
+        await bench.kubelet.admit(Pod("p"), "c", {NET: 1})
+        options = await bench.kubelet.start_container(Pod("p"), "c")
+    assert {path.rstrip("0123456789") for path in options.devices} == nodes
+    info = json.loads(options.envs["PCIDEVICE_EXAMPLE_COM_SRIOV_NET_1_INFO"])[FIRST[0]]
+    assert set(options.devices) <= set(info[family].values())
+
+
+async def test_two_ports_with_64_functions_each_are_offered_with_mixed_drivers_and_one_port_down(
+    bench: Bench, tmp_path: Path
+) -> None:
+    sriov.two_ports(tmp_path)
+    serve(bench, network(drivers=("iavf",)), network("example.com/dpdk", drivers=("vfio-pci",)))
+    async with bench.agent():
+        await bench.offers(len(KERNEL) + len(RDMA) + len(VDPA), NONE - len(VFIO) - len(UIO) + FUNCTIONS, NET)
+        await bench.offers(len(VFIO), len(VFIO), "example.com/dpdk")
+        await bench.until(
+            lambda: (
+                {device for device, reason in bench.states(NET).items() if reason == "LinkDown"} == set(addresses(1))
+            )
+        )
 
 
 async def test_device_information_is_there_before_the_kubelet_knows_the_resource(

@@ -168,3 +168,20 @@ async def test_a_configuration_of_monstrous_size_is_served_or_rejected_and_ends_
 
 def full(*_: object, **__: object) -> None:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+async def test_a_node_without_inotify_to_spare_is_served_all_the_same(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none_left(**_: object) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr("device_plugin_agent.watch.INotify", none_left)
+    bench.plug("video0")
+    bench.api.put(spec(resource(health=Health(period_seconds=1))))
+    async with bench.agent():
+        await bench.offers(1, 1)
+        bench.plug("video1")
+        await bench.offers(2, 2)
+        await bench.kubelet.restart()
+        await bench.offers(2, 2)

@@ -1,5 +1,7 @@
 """Devices that do not work, or shall not be used: probes, cordons, and a look before the start, on a real kubelet."""
 
+import time
+
 import pytest
 
 from e2e_bed.bed import Bed, until
@@ -41,8 +43,11 @@ def test_a_cordoned_device_is_kept_from_new_pods_and_left_to_the_one_that_has_it
     used = bed.told("user")[2]
     number = int(used.rpartition("-")[2])
     cordon = {"node": NODE, "resource": bed.resource, "device": used, "reason": "lens broken"}
+    started = time.monotonic()
     bed.change({"cordonedDevices": [cordon]})
     bed.kubelet_has(1 - number)
+    bed.times.seconds("device cordoned → the kubelet's view", time.monotonic() - started)
+    assert bed.report()["spec"]["cordonedDevices"][0]["device"] == used
     until(lambda: bed.reported()[used]["state"] == "Cordoned", "the report says so")
     assert bed.reported()[used]["message"] == "lens broken"
     until(lambda: bed.config()["status"]["devices"].get("cordoned") == 1, "the config counts it")

@@ -148,8 +148,8 @@ class Bed:
         return [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
 
     def agent(self, node: str = WORKERS[0]) -> Json:
-        """The agent pod of a node; fails when there is none."""
-        return next(pod for pod in self.agents() if pod["spec"].get("nodeName") == node)
+        """The agent pod of a node; KeyError while there is none."""
+        return {pod["spec"].get("nodeName"): pod for pod in self.agents()}[node]
 
     def agent_log(self, node: str = WORKERS[0]) -> list[str]:
         """What the agent of a node wrote since its container was started, line by line."""
@@ -252,4 +252,4 @@ class Bed:
         self.client.delete(GROUP, "DevicePluginConfig", self.name, missing_ok=True)
         self.client.delete("v1", "Namespace", self.name, missing_ok=True)
         for node in WORKERS:
-            on_node(node, f"rm -f /dev/{self.name}*")
+            on_node(node, f"rm -rf /dev/{self.name}*")

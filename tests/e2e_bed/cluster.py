@@ -22,6 +22,7 @@ SYSTEM = "device-plugin-system"
 GROUP = "deviceplugins.dev/v1alpha1"
 
 _ADMIN = "e2e-admin"
+_KUBECONFIG = Path(os.environ.get("KUBECONFIG") or Path.home() / ".cache/device-plugins/kubeconfig")
 
 Json = dict[str, Any]
 
@@ -32,6 +33,11 @@ def run(*command: str, stdin: str | None = None, limit: float = 60) -> str:
     if done.returncode:
         raise AssertionError(f"{' '.join(command)} ended with {done.returncode}: {done.stderr or done.stdout}")
     return done.stdout
+
+
+def kubectl(*arguments: str, stdin: str | None = None, limit: float = 60) -> str:
+    """What kubectl says, as the cluster's administrator."""
+    return run("kubectl", "--kubeconfig", str(_KUBECONFIG), *arguments, stdin=stdin, limit=limit)
 
 
 def on_node(node: str, script: str, limit: float = 60) -> str:
@@ -49,17 +55,16 @@ def reboot(node: str) -> None:
 
 def connect() -> Client:
     """The API server, as an administrator with a token of its own."""
-    kubeconfig = os.environ.get("KUBECONFIG") or str(Path.home() / ".cache/device-plugins/kubeconfig")
-    if not Path(kubeconfig).exists():
-        raise AssertionError(f"there is no {kubeconfig}: `make test-e2e` makes the cluster first")
-    cluster = yaml.safe_load(Path(kubeconfig).read_text())["clusters"][0]["cluster"]
+    if not _KUBECONFIG.exists():
+        raise AssertionError(f"there is no {_KUBECONFIG}: `make test-e2e` makes the cluster first")
+    cluster = yaml.safe_load(_KUBECONFIG.read_text())["clusters"][0]["cluster"]
     with tempfile.NamedTemporaryFile("wb", suffix=".crt", delete=False) as ca:
         ca.write(base64.b64decode(cluster["certificate-authority-data"]))
-    kubectl = ("kubectl", "--kubeconfig", kubeconfig, "--namespace", "kube-system")
-    account = run(*kubectl, "create", "serviceaccount", _ADMIN, "--dry-run=client", "--output=json")
-    run(*kubectl, "apply", "--filename=-", stdin=account)
-    binding = run(
-        *kubectl,
+    system = "--namespace=kube-system"
+    account = kubectl(system, "create", "serviceaccount", _ADMIN, "--dry-run=client", "--output=json")
+    kubectl(system, "apply", "--filename=-", stdin=account)
+    binding = kubectl(
+        system,
         "create",
         "clusterrolebinding",
         _ADMIN,
@@ -68,8 +73,8 @@ def connect() -> Client:
         "--dry-run=client",
         "--output=json",
     )
-    run(*kubectl, "apply", "--filename=-", stdin=binding)
-    token = run(*kubectl, "create", "token", _ADMIN, "--duration=4h").strip()
+    kubectl(system, "apply", "--filename=-", stdin=binding)
+    token = kubectl(system, "create", "token", _ADMIN, "--duration=4h").strip()
     return Client(cluster["server"], Path(ca.name), token)
 
 

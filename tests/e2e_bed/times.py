@@ -8,6 +8,7 @@ GOALS = {
     "device plugged → the kubelet's view": "50 ms",
     "device pulled → the kubelet's view": "50 ms",
     "device pulled → the config's status": "2 s",
+    "device cordoned → the kubelet's view": "3 s",
     "kubelet.sock back → registered": "50 ms",
     "Node.allocatable was 0 after a kubelet restart": "never",
     "20 pods on 20 devices": "",

@@ -93,11 +93,11 @@ def _good(track: Track, seen: Observation, health: Health, now: float, monotonic
 
 def _missed(track: Track, seen: Observation, health: Health, now: float, monotonic: float) -> Track:
     if track.missed and monotonic - track.counted_at < RECOVERY_PERIOD:
-        return replace(track, good=0)
+        return track
     missed = track.missed + 1
     if missed >= health.failure_threshold or track.state is DeviceState.UNHEALTHY:
-        entered = _enter(track, DeviceState.UNHEALTHY, seen, now)
-    elif seen.look is Look.FAILED or track.state is DeviceState.UNKNOWN:
+        return _enter(track, DeviceState.UNHEALTHY, seen, now)  # and not counted on: a fault that lasts is no news
+    if seen.look is Look.FAILED or track.state is DeviceState.UNKNOWN:
         entered = _enter(track, DeviceState.UNKNOWN, seen, now)
     else:
         entered = track

@@ -1,10 +1,15 @@
 """Intel FPGAs, on machines that are made from the kernel's documented ABI."""
 
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from device_plugin_agent.record import record
 from device_plugin_agent.sources import Candidate, Discovery, HostView, Unfit
 from device_plugin_agent.sources.fpga import Fpga
 from device_plugin_agent.uevents import Uevent
@@ -211,6 +216,13 @@ def test_a_machine_without_fpga_says_that_there_is_nothing(tmp_path: Path) -> No
     assert {step.kept for step in discovery.steps} == {0}
 
 
+def test_a_recording_of_a_machine_has_the_same_fpgas(machine: Machine, tmp_path: Path) -> None:
+    record(machine.sys, machine.dev, tmp_path / "recorded", with_serials=False)
+    recorded = replace(machine.host, sys_root=tmp_path / "recorded/sys")
+    for mode in ("AcceleratorFunction", "RegionManagement"):
+        assert found(recorded, mode) == found(machine.host, mode)
+
+
 def test_rubbish_in_sysfs_is_no_fpga(machine: Machine) -> None:
     (machine.sys / "class/fpga_region/region99").symlink_to("../../../../../../etc")
     (machine.sys / "class/fpga_region/region98").symlink_to("region98")
@@ -218,6 +230,36 @@ def test_rubbish_in_sysfs_is_no_fpga(machine: Machine) -> None:
     (machine.directory("dfl-port.0") / "afu_id").write_bytes(b"\xff\xfe" * 3000)
     (machine.directory("dfl-port.1") / "id").write_bytes(b"\xff")
     assert {FOURTH, THIRD} < found(machine.host).keys()
+
+
+SOME = st.sampled_from([NLB0, NLB3, ONES, ZEROS, "", "rubbish"])
+SOME_CARDS = st.lists(st.tuples(st.sampled_from([PAC, OLDER, ONES, ""]), st.lists(SOME, max_size=3)), max_size=3)
+
+
+def sub(*some: str) -> st.SearchStrategy[tuple[str, ...]]:
+    return st.lists(st.sampled_from(some), unique=True, max_size=2).map(tuple)
+
+
+@settings(max_examples=40, deadline=None)
+@given(SOME_CARDS, sub(NLB0, NLB3), sub(PAC, OLDER))
+def test_every_port_is_offered_if_it_fits_and_told_why_not_otherwise(
+    cards: list[tuple[str, list[str]]], afu_ids: tuple[str, ...], interface_ids: tuple[str, ...]
+) -> None:
+    def fits(interface: str, afu: str) -> bool:
+        return afu in (afu_ids or (NLB0, NLB3)) and (not interface_ids or interface in interface_ids)
+
+    with TemporaryDirectory() as directory:
+        machine = Machine(Path(directory))
+        for card, (interface, afus) in zip(CARDS, cards, strict=False):
+            machine.card(card, interface=interface, afus=tuple(afus))
+        discovery = discover(machine.host, afu_ids=afu_ids, interface_ids=interface_ids)
+    ports = {
+        f"{card}-port{number}": fits(interface, afu)
+        for card, (interface, afus) in zip(CARDS, cards, strict=False)
+        for number, afu in enumerate(afus)
+    }
+    assert [each.id for each in discovery.candidates] == [id_ for id_, fit in ports.items() if fit]
+    assert discovery.unfit.keys() == {id_ for id_, fit in ports.items() if not fit}
 
 
 def test_events_of_fpgas_concern_it(machine: Machine) -> None:

@@ -289,6 +289,18 @@ def test_thresholds_count_for_each_probe_by_itself(linked: Bench) -> None:
     assert linked.states == {"a": "LinkDown"}, "discovery that sees the device does not make up for it"
 
 
+def test_a_probe_that_sees_the_same_fault_again_is_no_news(linked: Bench) -> None:
+    probed(linked, WORKS)
+    for _ in range(2):
+        probed(linked, DOWN)
+        linked.see("a", after=1)
+    version = linked.inventory.version
+    for _ in range(5):
+        probed(linked, DOWN)
+        linked.see("a", after=1)
+    assert linked.inventory.version == version
+
+
 def test_a_device_that_comes_back_is_looked_at_anew_by_each_probe(linked: Bench) -> None:
     probed(linked, WORKS)
     linked.see(after=1)

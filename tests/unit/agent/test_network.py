@@ -179,6 +179,13 @@ def test_functions_have_to_fit_every_selector(cards: Machine, selector: dict[str
     assert ids(cards.host, **selector) == expected
 
 
+def test_functions_are_told_apart_by_the_link_type_of_their_port(machine: Machine) -> None:
+    (machine.directory(PORTS[0]) / "net" / NAMES[0] / "type").write_text("32\n")
+    assert ids(machine.host, link_types=("infiniband",)) == FIRST[:4]
+    assert ids(machine.host, link_types=("ether",)) == []
+    assert {each.attributes["linkType"] for each in found(machine.host)} == {"infiniband"}
+
+
 def test_vhost_net_is_handed_out_beside_a_function_when_it_is_needed(cards: Machine) -> None:
     for device in found(cards.host, need_vhost_net=True, pf_names=(f"{NAMES[0]}#0",)):
         assert (device.path, device.shared_nodes) == ("", ("/dev/vhost-net", "/dev/net/tun"))

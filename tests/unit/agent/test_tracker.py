@@ -69,6 +69,11 @@ def test_failing_and_bad_looks_in_turn_do_not_keep_a_device_unknown_for_ever() -
     assert after(WORKS, BLIND, BROKEN, BLIND).state is DeviceState.UNHEALTHY
 
 
+def test_a_fault_that_lasts_is_no_news() -> None:
+    for fault in (GONE, BROKEN, BLIND):
+        assert after(*[fault] * 4) == after(*[fault] * 9)
+
+
 def test_since_moves_only_when_the_state_changes() -> None:
     assert after(WORKS, GONE, BROKEN, BLIND, WORKS).since == 1001
 

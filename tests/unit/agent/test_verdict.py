@@ -192,6 +192,7 @@ def test_from_whatever_it_went_through_a_fault_that_stays_is_told_by_its_own_rea
     while (told.state, told.reason, told.message) != (DeviceState.UNHEALTHY, fault.reason, fault.message):
         assert device.time - begun <= health.failure_threshold * RECOVERY_PERIOD + FLAP_FAULT
         told = device.look(fault)
+    assert device.look(fault) == told, "and no news from then on"
 
 
 @given(LOOKS, THRESHOLDS)
