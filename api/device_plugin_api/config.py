@@ -72,7 +72,8 @@ class Rollout(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=T
         int | str,
         doc(
             "Nodes that get it at a time, as a number or a percentage of the nodes, rounded up. The next ones follow "
-            "when their agents run it and all that worked before works.",
+            "when their agents run it and all that worked before works. So many agents are replaced at a time, too, "
+            "when their image or `agent` changes.",
             openapi={"maxLength": 4},
             rules=rules.MAX_UNAVAILABLE,
         ),

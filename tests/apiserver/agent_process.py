@@ -1,15 +1,23 @@
 """A real agent's process with its pod's own token. Its node is a folder: a /dev, and no kubelet."""
 
 import os
+import shutil
 import signal
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from apiserver.operator_world import AGENTS, kubeconfig
+from apiserver.operator_world import AGENTS
 from apiserver_fixture import ControlPlane
 from apiserver_fixture.process import Process
 
 ACCOUNT = "device-plugin-agent"
+
+# Pods have what the kubelet gives them of their ServiceAccount at one place; agents of this machine have a folder each.
+_MAIN = (
+    "import functools, pathlib, sys; from device_plugin_agent import __main__ as agent; "
+    "agent.in_cluster = functools.partial(agent.in_cluster, directory=pathlib.Path(sys.argv.pop(1))); agent.main()"
+)
 
 
 class NodeFolder:
@@ -29,13 +37,17 @@ class AgentProcess:
     """One agent of `config` (its name and UID) in the pod named, which is bound to the node already."""
 
     def __init__(self, plane: ControlPlane, at: NodeFolder, config: tuple[str, str], node: str, pod: str) -> None:
-        token = plane.token_for(AGENTS, ACCOUNT, node=node, pod=pod)
         name, uid = config
-        folder = at.folder
+        folder, server = at.folder, urlsplit(plane.url)
+        where = f"KUBERNETES_SERVICE_HOST={server.hostname}", f"KUBERNETES_SERVICE_PORT={server.port}"
+        account = folder / f"{pod}-account"
+        account.mkdir()
+        (account / "token").write_text(plane.token_for(AGENTS, ACCOUNT, node=node, pod=pod))
+        shutil.copy(plane.ca_file, account / "ca.crt")
         self.process = Process(
             [
-                *("/usr/bin/env", f"KUBECONFIG={kubeconfig(plane, token, name=pod)}"),
-                *(sys.executable, "-m", "device_plugin_agent", f"--config-name={name}", f"--config-uid={uid}"),
+                *("/usr/bin/env", *where),
+                *(sys.executable, "-c", _MAIN, str(account), f"--config-name={name}", f"--config-uid={uid}"),
                 *(f"--node-name={node}", "--http-port=0", f"--dev-root={folder / 'dev'}"),
                 *(f"--sys-root={folder / 'sys'}", f"--state-dir={folder / 'state'}", f"--cdi-dir={folder / 'cdi'}"),
                 *(f"--device-plugins-dir={folder / 'plugins'}", f"--heartbeat-dir={folder / 'run'}"),

@@ -22,11 +22,11 @@ AGENTS = "device-plugin-agents"
 STAMP = "2026-11-23T12:00:00Z"
 
 
-def kubeconfig(plane: ControlPlane, token: str, *, name: str = "operator") -> Path:
-    """Of somebody with that token: the rights of its ServiceAccount are all it has."""
+def kubeconfig(plane: ControlPlane, token: str) -> Path:
+    """The operator's own: its ServiceAccount's rights are all it has."""
     made = yaml.safe_load(plane.kubeconfig.read_text())
     made["users"][0]["user"] = {"token": token}
-    path = plane.folder / f"{name}-kubeconfig"
+    path = plane.folder / "operator-kubeconfig"
     path.write_text(yaml.safe_dump(made))
     return path
 

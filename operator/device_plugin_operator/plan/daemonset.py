@@ -66,7 +66,10 @@ def wanted(config: Config, spec: ConfigSpec, settings: Settings) -> Json:
             "revisionHistoryLimit": 3,
             # Two agents of one config must never be on a node at once: the old one's end makes the kubelet drop what
             # the new one has registered. So no surge.
-            "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": "10%"}},
+            "updateStrategy": {
+                "type": "RollingUpdate",
+                "rollingUpdate": {"maxSurge": 0, "maxUnavailable": spec.rollout.max_unavailable},
+            },
             "template": {"metadata": {"labels": labels(config.name)}, "spec": _pod(config, spec, settings)},
         },
     }

@@ -42,7 +42,14 @@ def test_resources_are_not_in_the_template_so_a_change_of_them_restarts_no_agent
 def test_two_agents_of_a_config_are_never_on_a_node_at_once() -> None:
     strategy = daemonset.wanted(config(spec()), spec(), SETTINGS)["spec"]["updateStrategy"]
     assert strategy["type"] == "RollingUpdate"
-    assert strategy["rollingUpdate"]["maxSurge"] == 0
+    assert strategy["rollingUpdate"] == {"maxSurge": 0, "maxUnavailable": "10%"}
+
+
+def test_so_many_agents_are_replaced_at_a_time_as_nodes_get_a_new_configuration() -> None:
+    bold = spec(rollout={"maxUnavailable": 3})
+    made = daemonset.wanted(config(bold), bold, SETTINGS)["spec"]
+    assert made["updateStrategy"]["rollingUpdate"]["maxUnavailable"] == 3
+    assert made["template"] == daemonset.wanted(config(), spec(), SETTINGS)["spec"]["template"]
 
 
 def test_placement_and_agent_settings_are_in_the_template() -> None:
