@@ -4,6 +4,7 @@ h11 knows the protocol; here are the connections. https://h11.readthedocs.io/en/
 """
 
 import asyncio
+import socket
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -21,6 +22,15 @@ _DEADLINE = 10.0
 
 _PIECE = 65536
 """Bytes that are read at once."""
+
+_KEEP_ALIVE = (
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 15),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 5),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
+)
+"""A server that vanished without a word (its machine lost power) ends a long answer after 30 s, not after half an hour:
+the kernel asks, the agent sleeps."""
 
 
 class Response:
@@ -87,7 +97,10 @@ class HttpClient:
             connection.close()
 
     async def _open(self) -> "_Connection":
-        return _Connection(*await asyncio.open_connection(self._host, self._port, ssl=self._tls))
+        reader, writer = await asyncio.open_connection(self._host, self._port, ssl=self._tls)
+        for option in _KEEP_ALIVE:
+            writer.get_extra_info("socket").setsockopt(*option)
+        return _Connection(reader, writer)
 
 
 class _Connection:

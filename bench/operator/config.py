@@ -30,6 +30,11 @@ class Told:
     status: ConfigStatus
 
     @property
+    def size(self) -> int:
+        """Bytes of it as JSON: what each change sends to everybody who watches."""
+        return len(msgspec.json.encode(self.status))
+
+    @property
     def reason(self) -> str:
         """What kubectl shows as STATUS."""
         ready = conditions.find(self.status.conditions, conditions.READY)

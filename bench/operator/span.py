@@ -63,7 +63,9 @@ class Span:
         server = after.server.cpu - before.server.cpu
         row(f"{what}: operator's requests", _rates(own, seconds))
         row(f"{what}: requests of everybody", _rates(everybody, seconds))
-        row(f"{what}: statuses written", f"{after.statuses - before.statuses}")
+        sizes = [told.size for told in self._config.history[before.statuses : after.statuses]]
+        largest = f", up to {max(sizes)} bytes" if sizes else ""
+        row(f"{what}: statuses written", f"{len(sizes)}{largest}")
         each = f", {1000 * cpu / reconciles:.0f} ms for each of {reconciles:.0f} looks" if reconciles else ""
         row(f"{what}: operator's CPU", f"{100 * cpu / seconds:.1f} %{each}")
         row(

@@ -195,7 +195,7 @@ class Rivals:
 
     objects: tuple[NodeObject, ...] = ()
     pods: frozenset[str] = frozenset()
-    """The configs that have an agent's pod there."""
+    """The configs that have an agent's pod there, bound to the node: one that waits has never run."""
 
 
 NO_RIVALS = Rivals()

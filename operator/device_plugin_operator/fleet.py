@@ -132,7 +132,7 @@ class Fleet:
 
     def rivals(self, config: str, node: str) -> Rivals:
         """What other configs have on that node."""
-        pods = frozenset(pod.config for pod in self.pods.others(config, node))
+        pods = frozenset(pod.config for pod in self.pods.others(config, node) if pod.bound)
         return Rivals(objects=self.nodes.others(config, node), pods=pods)
 
     def _placed(self, item: NodeObject | AgentPod) -> None:

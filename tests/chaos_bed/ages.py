@@ -11,12 +11,18 @@ from chaos_bed.statements import COUNTS, Bounds, bounds
 
 NEVER = float("inf")
 
+_LONGEST = 15.0
+"""Seconds that are looked back: far more than is promised of anything that has an age."""
+
 
 def age(past: Sequence[Fact], node: str, fits: Callable[[Node], bool]) -> float:
     """Of a statement about one node."""
     for fact in reversed(past):
+        old = past[-1].clock - fact.clock
+        if old > _LONGEST:
+            break
         if fits(fact.nodes[node]):
-            return past[-1].clock - fact.clock
+            return old
     return NEVER
 
 
@@ -41,12 +47,15 @@ def age_of_sum(past: Sequence[Sums], fits: Callable[[Mapping[str, Bounds]], bool
     """
     widest = past[-1].nodes
     for then in reversed(past):
+        old = past[-1].clock - then.clock
+        if old > _LONGEST:
+            break
         widest = {
             name: {count: _wider(known[count], then.nodes[name][count]) for count in COUNTS}
             for name, known in widest.items()
         }
         if fits({count: _sum(known[count] for known in widest.values()) for count in COUNTS}):
-            return past[-1].clock - then.clock
+            return old
     return NEVER
 
 

@@ -23,7 +23,7 @@ from chaos_bed.plan import (
     World,
 )
 from e2e_bed.bed import Bed, until
-from e2e_bed.cluster import AGENTS, CONTROL_PLANE, Json, on_node, run
+from e2e_bed.cluster import AGENTS, CONTROL_PLANE, SYSTEM, Json, on_node, run
 
 _TABLE = "inet deviceplugins_chaos"
 
@@ -118,10 +118,18 @@ class Chaos:
         self._persist(delete)
 
     def _cut(self, node: str) -> None:
-        rule = f"ip daddr {self._api_server} tcp dport 6443 drop"
-        hooks = [f"chain {hook} {{ type filter hook {hook} priority 0; {rule}; }}" for hook in ("output", "forward")]
+        """Kubelet and agents of that node. The operator is let through: who takes over from it is another test's."""
+        pods = self._bed.client.list("v1", "Pod", namespace=SYSTEM, fieldSelector=f"spec.nodeName={node}")
+        operators = ", ".join(pod["status"]["podIP"] for pod in pods if "podIP" in pod["status"])
+        server = self._api_server
+        rules = [f"ip saddr {{ {operators} }} accept", f"ip daddr {{ {operators} }} accept"] if operators else []
+        rules += [f"ip daddr {server} tcp dport 6443 drop", f"ip saddr {server} tcp sport 6443 drop"]
+        lines = [f"add table {_TABLE}"]
+        for hook in ("input", "forward", "output"):
+            lines.append(f"add chain {_TABLE} {hook} {{ type filter hook {hook} priority 0; }}")
+            lines += [f"add rule {_TABLE} {hook} {rule}" for rule in rules]
         self.cut.add(node)
-        on_node(node, f"nft -f - <<'END'\ntable {_TABLE} {{ {' '.join(hooks)} }}\nEND")
+        on_node(node, "\n".join(["nft -f - <<'END'", *lines, "END"]))
 
     def _join(self, node: str) -> None:
         on_node(node, f"nft delete table {_TABLE}")

@@ -111,7 +111,7 @@ def _of_lost_nodes(sample: Sample, now: Fact) -> Iterator[Finding]:
     lost = {name: node.lasting for name, node in now.nodes.items() if node.mode is Mode.LOST}
     unknown = sample.summary.counts["unknown"]
     for name, lasting in lost.items():
-        earlier = sum(len(sample.reports[other]) for other, since in lost.items() if since >= lasting)
+        earlier = sum(len(sample.reports.get(other, ())) for other, since in lost.items() if since >= lasting)
         delay = 0.0 if unknown >= earlier else lasting
         yield Finding(kind=UNKNOWN, about=name, at=now.at, delay=delay, said=f"{unknown} of {earlier}")
 

@@ -13,6 +13,9 @@ machine that stands still, did anybody else."""
 LONG = 25.0
 """Seconds after which a lost node's devices may be told as Unknown: a return from that takes a ready pod."""
 
+HEARD = 5.0
+"""Seconds after which an edit of the config has reached every node that could be reached."""
+
 
 class Mode(Enum):
     """What can be known of a node."""
@@ -55,8 +58,8 @@ class Node:
     agent: bool
     reaches_api: bool
     devices: Mapping[str, Device]
-    wanted: Wanted
-    """What the config wanted when the node last could know it."""
+    informed: bool
+    """Whether it has heard of the config as it is now, or has as long for that as everybody."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,26 +78,29 @@ def facts(samples: Sequence[Sample], *, believed_within: float) -> list[Fact]:
     """One for each sample. `believed_within`: see `_doubt`."""
     universe = _universe(samples)
     made: list[Fact] = []
-    clock = 0.0
+    clock = edited = 0.0
     doubted: dict[str, float] = {}
+    heard = dict.fromkeys(universe, samples[0].wanted)
     for number, sample in enumerate(samples):
         step = min(BEAT, sample.at - samples[number - 1].at) if number else 0.0
         clock += step
+        if number and sample.wanted != samples[number - 1].wanted:
+            edited = clock
         nodes = {}
         for name, look in sample.looks.items():
             before = made[-1].nodes[name] if made else None
             if before is not None and before.mode is Mode.LOST:
                 doubted[name] = clock + _doubt(before, believed_within)
             mode = _mode(sample, look, doubted=clock < doubted.get(name, 0.0))
-            knows = before is None or (sample.api and look.reaches_api)
-            wanted = sample.wanted if knows or before is None else before.wanted
+            if mode is Mode.KNOWN and clock - edited >= HEARD:
+                heard[name] = sample.wanted
             nodes[name] = Node(
                 mode=mode,
                 lasting=before.lasting + step if before is not None and before.mode is mode else 0.0,
                 agent=look.agent,
                 reaches_api=look.reaches_api,
-                devices={device: _device(name, device, look, wanted) for device in universe[name]},
-                wanted=wanted,
+                devices={device: _device(name, device, look, sample.wanted) for device in universe[name]},
+                informed=mode is Mode.KNOWN or heard[name] == sample.wanted,
             )
         made.append(Fact(at=sample.at, clock=clock, beat=step, nodes=nodes))
     return made

@@ -12,7 +12,7 @@ def of_kubelets(fact: Fact) -> Iterator[Finding]:
     for name, node in fact.nodes.items():
         for id_, device in node.devices.items():
             about = f"{name} {id_}"
-            if device.offered is not None:
+            if device.offered is not None and node.informed:
                 said = "offered" if device.offered else "not offered"
                 yield _finding(GONE, about, fact, _offered_wrongly(device), said)
                 yield _finding(WITHHELD, about, fact, _withheld(node, device), said)

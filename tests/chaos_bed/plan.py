@@ -210,7 +210,7 @@ class _Planner:
 
     def _stand_still(self, now: float) -> Fault | None:
         # Shorter than what makes controllers give their leases up (10 s): this is not about them.
-        return self._outage("", now, 1.0, 5.0)
+        return self._outage("", now, 1.0, 4.0)
 
     def _cut(self, now: float) -> Fault | None:
         # Shorter than what makes Kubernetes call a node not ready (50 s).

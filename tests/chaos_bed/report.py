@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from chaos_bed.checker import Verdict
 from chaos_bed.facts import Mode, facts
 from chaos_bed.findings import BELIEVED, LIMITS, Finding
-from chaos_bed.plan import Step
 from chaos_bed.samples import Look, Sample
 
 _AROUND = 6.0
@@ -32,11 +31,6 @@ def known(samples: Sequence[Sample]) -> str:
     modes = [node.mode for fact in facts(samples, believed_within=BELIEVED) for node in fact.nodes.values()]
     shares = ", ".join(f"{mode.value} {100 * modes.count(mode) / len(modes):.0f} %" for mode in Mode)
     return f"nodes were: {shares}"
-
-
-def steps(done: Sequence[Step]) -> list[str]:
-    """What was done, and when."""
-    return [f"{step.at:7.1f} s  {step.fault}" for step in done]
 
 
 def story(finding: Finding, samples: Sequence[Sample]) -> list[str]:

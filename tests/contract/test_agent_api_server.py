@@ -4,6 +4,8 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import msgspec
 import pytest
@@ -15,6 +17,9 @@ from device_plugin_agent.node_api import NodeApi
 from device_plugin_agent.report import LATE
 
 NAME = "cameras.node"
+
+# Of /proc/net/tcp: a state, and what a connection's timer waits for (net/ipv4/tcp_ipv4.c, get_tcp4_sock).
+ESTABLISHED, KEEPALIVE = "01", "02"
 
 HALF_AN_ANSWER = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{"type": "ADD'
 NO_HTTP = b"SSH-2.0-OpenSSH\r\n"
@@ -162,3 +167,17 @@ async def test_a_token_that_the_kubelet_replaced_is_used_from_the_next_request_o
     logged = str([vars(record) for record in caplog.records])
     assert "401" in logged
     assert "Bearer" not in logged
+
+
+async def test_the_kernel_is_asked_to_find_out_about_a_connection_that_died_without_a_word(
+    bench: Bench, server: FaultyApiServer
+) -> None:
+    remote = f"0100007F:{urlsplit(server.url).port:04X}"
+
+    def timers() -> set[str]:
+        lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()]
+        return {fields[5].partition(":")[0] for fields in lines if fields[2] == remote and fields[3] == ESTABLISHED}
+
+    async with through(server, bench) as api, bench.agent(api):
+        await bench.until(lambda: server.requests.count("watch") == 1)
+        await bench.until(lambda: timers() == {KEEPALIVE})

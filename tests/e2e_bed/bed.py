@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import grpc
 
 from apiserver_fixture.client import ApiError, Client
-from e2e_bed.cluster import AGENTS, GROUP, VM_TOLERATION, WORKERS, Json, on_node, quantity
+from e2e_bed.cluster import AGENTS, GROUP, WORKERS, Json, on_node, quantity
 from e2e_bed.kubelet_view import KubeletView
 from e2e_bed.times import Times
 
@@ -193,7 +193,7 @@ class Bed:
         }
         if node:
             spec["nodeSelector"] = {"kubernetes.io/hostname": node}
-            spec["tolerations"] = [VM_TOLERATION]
+            spec["tolerations"] = [{"operator": "Exists"}]  # the control plane's and the virtual machine's taints
         if user:
             spec["securityContext"] = user
         self.client.create(

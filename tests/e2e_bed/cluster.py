@@ -22,7 +22,7 @@ SYSTEM = "device-plugin-system"
 GROUP = "deviceplugins.dev/v1alpha1"
 
 _ADMIN = "e2e-admin"
-_KUBECONFIG = Path(os.environ.get("KUBECONFIG") or Path.home() / ".cache/device-plugins/kubeconfig")
+KUBECONFIG = Path(os.environ.get("KUBECONFIG") or Path.home() / ".cache/device-plugins/kubeconfig")
 
 Json = dict[str, Any]
 
@@ -37,7 +37,7 @@ def run(*command: str, stdin: str | None = None, limit: float = 60) -> str:
 
 def kubectl(*arguments: str, stdin: str | None = None, limit: float = 60) -> str:
     """What kubectl says, as the cluster's administrator."""
-    return run("kubectl", "--kubeconfig", str(_KUBECONFIG), *arguments, stdin=stdin, limit=limit)
+    return run("kubectl", "--kubeconfig", str(KUBECONFIG), *arguments, stdin=stdin, limit=limit)
 
 
 def on_node(node: str, script: str, limit: float = 60) -> str:
@@ -55,9 +55,9 @@ def reboot(node: str) -> None:
 
 def connect() -> Client:
     """The API server, as an administrator with a token of its own."""
-    if not _KUBECONFIG.exists():
-        raise AssertionError(f"there is no {_KUBECONFIG}: `make test-e2e` makes the cluster first")
-    cluster = yaml.safe_load(_KUBECONFIG.read_text())["clusters"][0]["cluster"]
+    if not KUBECONFIG.exists():
+        raise AssertionError(f"there is no {KUBECONFIG}: `make test-e2e` makes the cluster first")
+    cluster = yaml.safe_load(KUBECONFIG.read_text())["clusters"][0]["cluster"]
     with tempfile.NamedTemporaryFile("wb", suffix=".crt", delete=False) as ca:
         ca.write(base64.b64decode(cluster["certificate-authority-data"]))
     system = "--namespace=kube-system"

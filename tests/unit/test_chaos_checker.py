@@ -306,10 +306,15 @@ def test_while_the_api_server_does_not_answer_devices_still_have_to_be_served() 
     assert (WITHHELD, "one cam-1") in broken(run((5, GOOD), (10, lacking)))
 
 
-def test_a_node_that_is_cut_off_goes_by_the_config_that_it_last_knew() -> None:
+def test_of_a_config_that_was_edited_while_a_node_was_cut_off_that_node_need_not_know() -> None:
     excluded = wants(selected=frozenset({"cam-0"}))
     cut = but(is_(reaches_api=False), excluded, says("cam-1", None, OTHER), is_(OTHER, offered=frozenset({"cam-0"})))
-    assert not broken(run((5, GOOD), (10, but(lambda _: cut, sums(total=3, healthy=3)))))
+    assert not broken(run((6, GOOD), (10, but(lambda _: cut, sums(total=3, healthy=3)))))
+
+
+def test_a_node_that_is_cut_off_still_has_to_serve_what_it_knew() -> None:
+    lacking = but(is_(reaches_api=False, offered=frozenset({"cam-0"})))
+    assert broken(run((6, GOOD), (10, lacking))) == {(WITHHELD, "one cam-1")}
 
 
 def test_a_kubelet_that_does_not_answer_withholds_nothing_and_has_five_seconds_after_that() -> None:

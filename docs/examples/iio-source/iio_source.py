@@ -60,10 +60,11 @@ class Iio:
                 yield _Sensor(node=f"/dev/{link.name}", directory=directory, name=attribute(directory, "name"))
 
     def _candidate(self, sensor: _Sensor) -> Candidate:
+        attributes = {"name": sensor.name, "place": sensor.place, "label": attribute(sensor.directory, "label")}
         return Candidate(
             id=id_of_parts(sensor.name, sensor.place),
             nodes=(sensor.node,),
             sysfs=self._host.sysfs_path(sensor.directory),
             numa_node=self._host.numa_node_of(sensor.directory),
-            attributes={"name": sensor.name, "place": sensor.place, "label": attribute(sensor.directory, "label")},
+            attributes={key: value for key, value in attributes.items() if value},
         )

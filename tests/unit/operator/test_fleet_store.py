@@ -95,6 +95,8 @@ def test_a_config_is_told_when_another_ones_object_or_pod_may_free_a_name_on_its
     assert concerned() == {"a"}
     assert [found.config for found in fleet.rivals("cameras", "a").objects] == ["others"]
     assert fleet.rivals("cameras", "b") == NO_RIVALS
+    fleet.pods.put(pod("b", name="waits", config="others", bound=False))
+    assert fleet.rivals("cameras", "b") == NO_RIVALS, "a pod that was never bound holds nothing"
     fleet.nodes.drop("others", "others")
     assert concerned() == {"a"}
     withheld = (WithheldResource(name=RESOURCE, config="others", since=""),)

@@ -1,6 +1,7 @@
 """Which NodeDevicePlugins are made, changed and removed, and which Nodes are looked at for it."""
 
 from dataclasses import replace
+from typing import Any
 
 import msgspec
 import pytest
@@ -9,9 +10,9 @@ from hypothesis import strategies as st
 
 from device_plugin_api.config import ConfigSpec
 from device_plugin_api.group import TRIAL_ANNOTATION
-from device_plugin_api.node import CordonedDevice, NodeSpec
+from device_plugin_api.node import CordonedDevice, NodeSpec, WithheldResource
 from device_plugin_operator.clock import timestamp
-from device_plugin_operator.facts import Machine, NodeObject, Snapshot, Trial
+from device_plugin_operator.facts import AgentPod, Machine, NodeObject, Rivals, Snapshot, Trial
 from device_plugin_operator.plan import agents, nodes, revision
 from device_plugin_operator.plan.actions import Action, ApplyDaemonSet, CreateNode, DeleteNode, UpdateNode
 from device_plugin_operator.plan.changes import changes
@@ -153,6 +154,14 @@ def test_a_changed_config_makes_nodes_without_an_agent_be_looked_at_anew() -> No
     assert nodes.lookups(needed(seen), seen.nodes, {}, checked, NOW) == ["a"]
 
 
+def told(written: dict[str, Any]) -> dict[str, Any]:
+    """What an object is afterwards."""
+    members = {"revision": written["revision"], "mode": written["mode"]} if "revision" in written else {}
+    if "withheldResources" in written:
+        members["withheld"] = msgspec.convert(written["withheldResources"], tuple[WithheldResource, ...])
+    return members
+
+
 def carried_out(seen: Snapshot, actions: list[Action]) -> Snapshot:
     """The world after that."""
     known = dict(seen.nodes)
@@ -161,11 +170,13 @@ def carried_out(seen: Snapshot, actions: list[Action]) -> Snapshot:
     for action in actions:
         if isinstance(action, CreateNode):
             name = action.body["spec"]["nodeName"]
-            known[name] = node(name, node_uid=action.body["spec"]["nodeUID"], created=timestamp(NOW))
+            known[name] = node(
+                name, node_uid=action.body["spec"]["nodeUID"], created=timestamp(NOW), **told(action.body["spec"])
+            )
         elif isinstance(action, UpdateNode):
             name = next(name for name, found in known.items() if found.name == action.name)
-            wanted = action.spec.get("revision", known[name].revision)
-            known[name] = msgspec.structs.replace(known[name], revision=wanted, observed_revision=wanted, trial=None)
+            now = msgspec.structs.replace(known[name], trial=None, **told(action.spec))
+            known[name] = msgspec.structs.replace(now, observed_revision=now.revision)
         elif isinstance(action, DeleteNode):
             known = {name: found for name, found in known.items() if found.uid != action.uid}
             strangers = tuple(found for found in strangers if found.uid != action.uid)
@@ -191,13 +202,31 @@ MACHINES = st.dictionaries(
 )
 
 
-@given(st.lists(OBJECTS), st.lists(PODS), MACHINES)
-def test_what_was_carried_out_is_not_planned_again(
-    objects: list[NodeObject], pods: list[object], machines: dict[str, Machine | None]
+RIVALS = st.dictionaries(
+    NAMES,
+    st.sampled_from(["2020", "2030"]).map(
+        lambda created: Rivals(objects=(node("a", config="others", config_created=created),))
+    ),
+)
+SPECS = st.sampled_from(
+    [spec(), spec(mode="Preview"), spec(rollout={"paused": True}), spec(rollout={"maxUnavailable": 2})]
+)
+
+
+@given(st.lists(OBJECTS), st.lists(PODS), MACHINES, RIVALS, SPECS)
+def test_what_was_carried_out_is_not_planned_again_and_concerns_nodes_of_the_config_alone(
+    objects: list[NodeObject],
+    pods: list[AgentPod],
+    machines: dict[str, Machine | None],
+    rivals: dict[str, Rivals],
+    wanted: ConfigSpec,
 ) -> None:
     there = {name: found and replace(found, name=name) for name, found in machines.items()}
-    seen = snapshot(*objects, pods=pods, machines=there)  # type: ignore[arg-type]
-    once = carried_out(seen, changes(seen))
+    seen = snapshot(*objects, pods=pods, machines=there, rivals=rivals, config=config(wanted))
+    ours = {f"cameras.{name}" for name in {*seen.nodes, *(found.node for found in pods)}}
+    actions = [action for action in changes(seen) if isinstance(action, CreateNode | UpdateNode | DeleteNode)]
+    assert {action.name for action in actions} <= ours
+    once = carried_out(seen, list(actions))
     # Another machine under an old name: deleted first, made anew then. And a rollout goes from node to node.
     for _ in range(len(objects) + 2):
         once = carried_out(once, changes(once))
@@ -229,6 +258,14 @@ def test_a_new_object_has_its_cordons_from_the_start() -> None:
     (action,) = changes(seen)
     assert isinstance(action, CreateNode)
     assert msgspec.convert(action.body["spec"], NodeSpec).cordoned_devices == (CordonedDevice(**CORDON),)
+
+
+def test_a_cordon_waits_for_no_rollout() -> None:
+    other = [{"name": "example.com/camera", "source": {"simulated": {"count": 1}}}]
+    paused = spec(resources=other, rollout={"paused": True}, cordonedDevices=[{"node": "a", **CORDON}])
+    assert changes(snapshot(node("a"), config=config(paused))) == [
+        UpdateNode(name="cameras.a", uid="ndp-a", spec={"cordonedDevices": [CORDON]}, annotations={})
+    ]
 
 
 def test_a_new_content_and_a_cordon_go_in_one_write() -> None:

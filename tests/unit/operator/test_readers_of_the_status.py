@@ -12,6 +12,7 @@ import pytest
 import yaml
 from lupa import lua51
 
+from device_plugin_api import conditions
 from device_plugin_operator.facts import Snapshot
 from device_plugin_operator.plan import status
 from operator_fixture import NOW, config
@@ -48,13 +49,13 @@ def kstatus(item: Json) -> str:
     told = item.get("status", {})
     if told.get("observedGeneration", item["metadata"]["generation"]) != item["metadata"]["generation"]:
         return "InProgress"
-    conditions = {each["type"]: each["status"] for each in told.get("conditions", [])}
-    if conditions.get("Reconciling") == "True":
+    found = {each["type"]: each["status"] for each in told.get("conditions", [])}
+    if found.get("Reconciling") == "True":
         return "InProgress"
-    if conditions.get("Stalled") == "True":
+    if found.get("Stalled") == "True":
         return "Failed"
-    if "Ready" in conditions:
-        return "Current" if conditions["Ready"] == "True" else "InProgress"
+    if "Ready" in found:
+        return "Current" if found["Ready"] == "True" else "InProgress"
     return "Current"
 
 
@@ -84,10 +85,10 @@ def seen(snapshot: Snapshot, *, generation: int = 2) -> Json:
     return {"metadata": {"name": "cameras", "generation": generation}, "status": made}
 
 
-@pytest.mark.parametrize(("snapshot", "reason", "conditions"), [row[1:] for row in ROWS], ids=[row[0] for row in ROWS])
-def test_each_row_means_to_them_what_the_page_says(snapshot: Snapshot, reason: str, conditions: str) -> None:
+@pytest.mark.parametrize(("snapshot", "reason", "holds"), [row[1:] for row in ROWS], ids=[row[0] for row in ROWS])
+def test_each_row_means_to_them_what_the_page_says(snapshot: Snapshot, reason: str, holds: str) -> None:
     item = seen(snapshot)
-    meaning = FAILED if conditions[3] == "T" else MEANING[reason]
+    meaning = FAILED if holds[3] == "T" else MEANING[reason]
     told, message = argo_cd(item)
     assert (kstatus(item), told, kubectl_waits(item)) == (KSTATUS[meaning], ARGO_CD[meaning], meaning != FINE)
     assert message.startswith(f"{reason}: ")
@@ -110,6 +111,13 @@ def test_one_that_is_being_deleted_is_terminating() -> None:
     item = seen(ROWS[-1][1])
     item["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
     assert kstatus(item) == "Terminating"
+
+
+@pytest.mark.parametrize("holds", ["True", "False"])
+def test_a_node_object_is_waited_for_by_nobody(holds: str) -> None:
+    types = (conditions.REGISTERED, conditions.CONFIG_ACCEPTED, conditions.KUBELET_AGREES)
+    told = {"conditions": [{"type": each, "status": holds} for each in types]}
+    assert kstatus({"metadata": {"generation": 3}, "status": told}) == "Current"
 
 
 def test_the_page_has_each_reason_in_the_row_of_its_meaning() -> None:
