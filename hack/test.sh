@@ -57,7 +57,7 @@ rung_e2e_hardware() {
 
 recorded_agent() {
   choose_builder
-  docker build --tag deviceplugins.dev/agent:recorded tests/e2e_hardware
+  docker build --tag deviceplugins.dev/agent:recorded --file tests/e2e_hardware/Dockerfile tests
 }
 
 rung_e2e_vm() {
