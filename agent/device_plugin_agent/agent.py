@@ -88,7 +88,12 @@ class Agent:
         async with contextlib.AsyncExitStack() as leaving, asyncio.TaskGroup() as tasks:
             leaving.callback(claims.close)
             pod_resources = PodResources(
-                settings.pod_resources_socket, used, self._compare, clock=self._clock, pulse=pulse
+                settings.pod_resources_socket,
+                used,
+                self._compare,
+                clock=self._clock,
+                pulse=pulse,
+                own_pod=settings.pod_name,
             )
             report = (
                 Report(api, self._build, clock=self._clock, metrics=metrics, jitter=self._jitter)

@@ -12,8 +12,11 @@ from device_plugin_agent.slots import device_of
 PCI_ROOT = "pciRoot"
 """The attribute of a device that names the PCI root it hangs on."""
 
+NVLINK_GROUP = "nvlinkGroup"
+"""The attribute that devices have in common which reach each other by links of their own."""
+
 _MOST_CHOICES = 256
-"""Sets of NUMA nodes that are compared: all there are with up to nine nodes."""
+"""Sets of NUMA nodes, or of groups of linked devices, that are compared: all there are of up to nine."""
 
 Root = tuple[int | None, str]
 """NUMA node and PCI root: where a device hangs, as far as is known."""
@@ -25,6 +28,8 @@ class _Offer:
 
     device: str
     root: Root
+    linked: str
+    """The group of linked devices that it is in; empty when it is in none."""
     replicas: int
     must: int = 0
     free: list[str] = field(default_factory=list)
@@ -64,8 +69,13 @@ def _offer(offers: dict[str, _Offer], entries: Mapping[str, Entry], replicas: in
     device_id = device_of(slot_id)
     if device_id not in offers:
         entry = entries.get(device_id)
-        root = (None, "") if entry is None else (entry.device.numa_node, entry.device.attributes.get(PCI_ROOT, ""))
-        offers[device_id] = _Offer(device=device_id, root=root, replicas=replicas)
+        attributes = {} if entry is None else entry.device.attributes
+        offers[device_id] = _Offer(
+            device=device_id,
+            root=(None if entry is None else entry.device.numa_node, attributes.get(PCI_ROOT, "")),
+            linked=attributes.get(NVLINK_GROUP, ""),
+            replicas=replicas,
+        )
     return offers[device_id]
 
 
@@ -98,20 +108,39 @@ def _distributed(offers: Sequence[_Offer], need: int) -> list[str]:
 
 
 def _aligned(offers: Sequence[_Offer], need: int) -> list[str]:
-    """As few NUMA nodes as can be, then as few PCI roots; what stays free stays together. Packed below that."""
+    """As few groups of linked devices as can be, then NUMA nodes, then PCI roots; what stays free stays together."""
+    return min((_by_root(linked, need) for linked in _linked(offers, need)), key=lambda choice: choice[0])[1]
+
+
+def _linked(offers: Sequence[_Offer], need: int) -> Iterable[Sequence[_Offer]]:
+    """The smallest sets of groups that hold the request; a device without links is a group of its own."""
+    if not any(offer.linked for offer in offers):
+        return [offers]
+    names = {offer.device: offer.linked or offer.device for offer in offers}
+    room: dict[str, int] = {}
+    for offer in offers:
+        room[names[offer.device]] = room.get(names[offer.device], 0) + _free(offer)
+    begun = {names[offer.device] for offer in offers if offer.must}
+    others = sorted(room.keys() - begun, key=lambda name: (-room[name], name))
+    sets = _smallest_sets(others, room.__getitem__, need - sum(room[name] for name in begun))
+    return [[offer for offer in offers if names[offer.device] in begun.union(more)] for more in sets]
+
+
+def _by_root(offers: Sequence[_Offer], need: int) -> tuple[tuple[int, ...], list[str]]:
+    """As few NUMA nodes as can be, then as few PCI roots; packed below that. Before it, how good that is: less is."""
     roots: dict[Root, list[_Offer]] = {}
     for offer in offers:
         roots.setdefault(offer.root, []).append(offer)
     room = {root: sum(map(_free, there)) for root, there in roots.items()}
     begun = {offer.root for offer in offers if offer.must}
-    best = min(
+    best, left = min(
         (_roots_of(nodes, begun, room, need) for nodes in _node_sets(begun, room, need)),
         key=lambda choice: (len(choice[0]), choice[1]),
-    )[0]
+    )
     chosen: list[str] = []
     for root in best:
         chosen += _packed(roots[root], min(need - len(chosen), room[root]))
-    return chosen
+    return (len({node for node, _ in best}), len(best), sum(room.values()), left), chosen
 
 
 def _node_sets(begun: set[Root], room: Mapping[Root, int], need: int) -> Iterable[set[int | None]]:
@@ -122,10 +151,13 @@ def _node_sets(begun: set[Root], room: Mapping[Root, int], need: int) -> Iterabl
         sizes[node] = sizes.get(node, 0) + free
     missing = need - sum(sizes[node] for node in nodes)
     by_size = sorted(sizes.keys() - nodes, key=lambda node: (-sizes[node], node is None, node or 0))
-    count = len(_fewest(by_size, sizes.__getitem__, missing))
-    sets = islice(combinations(by_size, count), _MOST_CHOICES)
-    held = [more for more in sets if sum(sizes[node] for node in more) >= missing]
-    return [nodes.union(more) for more in held or [tuple(by_size)]]
+    return [nodes.union(more) for more in _smallest_sets(by_size, sizes.__getitem__, missing)]
+
+
+def _smallest_sets(by_size: Sequence[_Item], size: Callable[[_Item], int], need: int) -> list[tuple[_Item, ...]]:
+    """The sets of as few items as can be that together hold so much; all items when even they do not."""
+    sets = islice(combinations(by_size, len(_fewest(by_size, size, need))), _MOST_CHOICES)
+    return [more for more in sets if sum(map(size, more)) >= need] or [tuple(by_size)]
 
 
 def _roots_of(nodes: set[int | None], begun: set[Root], room: Mapping[Root, int], need: int) -> tuple[list[Root], int]:

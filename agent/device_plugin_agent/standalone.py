@@ -12,6 +12,7 @@ from device_plugin_agent import serving
 from device_plugin_agent.clock import Clock
 from device_plugin_agent.settings import Settings
 from device_plugin_agent.sources import HostView
+from device_plugin_api import checks
 from device_plugin_api.config import PREVIEW, SERVE
 from device_plugin_api.crd import structural
 from device_plugin_api.group import CONFIG_KIND
@@ -74,6 +75,8 @@ def dry_run(spec: NodeSpec, host: HostView, clock: Clock) -> Iterator[str]:
             facts = [f"{key}={value}" for key, value in device.attributes.items()]
             if device.numa_node is not None:
                 facts.append(f"numa={device.numa_node}")
+            if device.trouble is not None:
+                facts.append(f"{device.trouble.reason}: {device.trouble.why}")
             yield "  ".join(("   ", device.id, device.path or "(no node)", *facts))
         taken |= {mark: resource.name for device in discovery.candidates for mark in device.marks}
 
@@ -92,4 +95,7 @@ def _document(document: dict[str, Any], path: Path) -> _Document:
     names = [resource.name for resource in read.resources]
     if len(set(names)) != len(names):
         raise BadFile(f"{path}: resources: each name may stand only once")
+    clashes = list(checks.together(read.resources))
+    if clashes:
+        raise BadFile("\n".join(f"{path}: {each}" for each in clashes))
     return read

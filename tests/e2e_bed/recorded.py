@@ -26,14 +26,16 @@ def machine(node: str, name: str) -> Iterator[None]:
 
 
 @contextmanager
-def made(node: str, sys_root: Path, dev_root: Path) -> Iterator[None]:
-    """The same for a machine that was made in these directories."""
+def made(node: str, sys_root: Path, dev_root: Path, *beside: Path) -> Iterator[None]:
+    """The same for a machine that was made in these directories, and what else is to lie beside its /sys."""
     with TemporaryDirectory() as directory:
         record(sys_root, dev_root, Path(directory), with_serials=True)
         archive = io.BytesIO()
         with tarfile.open(fileobj=archive, mode="w") as files:
             for name in ("sys", DEVICES):
                 files.add(Path(directory, name), name)
+            for path in beside:
+                files.add(path, path.name)
     with _looks_like(node, archive.getvalue()):
         yield
 
@@ -58,6 +60,11 @@ def says(node: str, attribute: str, text: str) -> None:
     # Renamed into place: nobody reads it half written.
     place = shlex.quote(_in_node(attribute))
     on_node(node, f"printf '%s\\n' {shlex.quote(text)} >{place}.new && mv {place}.new {place}")
+
+
+def adds(node: str, name: str, *lines: str) -> None:
+    """Lines at the end of a file beside the machine's /sys."""
+    on_node(node, f"printf '%s\\n' {shlex.join(lines)} >>{_TREE}/{name}")
 
 
 def _in_node(path: str) -> str:

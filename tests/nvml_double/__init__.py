@@ -3,6 +3,7 @@
 Only functions are made up here: constants and errors are the binding's own.
 """
 
+import ctypes
 import queue
 import threading
 from collections.abc import Callable, Iterator
@@ -18,10 +19,11 @@ _Call = TypeVar("_Call", bound=Callable[..., Any])
 
 ALL_OF_IT = 0xFFFFFFFF
 
-MIB = 1 << 20
+_FIRST = 0x1000
+"""The first handle."""
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False)
 class Instance:
     """A MIG instance."""
 
@@ -35,7 +37,7 @@ class Instance:
     name: str = ""
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False)
 class Card:
     """A GPU."""
 
@@ -58,9 +60,10 @@ class Card:
 
 
 @dataclass(frozen=True)
-class _Handle:
+class _Device:
     of: Any
-    parent: Card
+    """The card, or the instance."""
+    card: Card
 
 
 def _nvml(call: _Call) -> _Call:
@@ -93,9 +96,12 @@ class NvmlDouble:
         self.calls: list[str] = []
         self.fails: int | None = None
         """The error that its start ends with."""
+        self.has_events = True
         self.listening: dict[str, int] = {}
         self.stuck: str | None = None
         """The function that somebody waits for."""
+        self._devices: list[_Device] = []
+        """Those that a handle, a pointer as the library's, was made of."""
         self._events: queue.Queue[Any] = queue.Queue()
         self._hanging: dict[str, threading.Event] = {}
 
@@ -128,13 +134,28 @@ class NvmlDouble:
         if self.listening.get(card.uuid, 0) & kind:
             self._events.put(
                 SimpleNamespace(
-                    device=_Handle(card, card),
+                    device=self._handle(card, card),
                     eventType=kind,
                     eventData=data,
                     gpuInstanceId=ALL_OF_IT if instance is None else instance.gpu_instance,
                     computeInstanceId=ALL_OF_IT if instance is None else instance.compute_instance,
                 )
             )
+
+    def _handle(self, of: Any, card: Card) -> Any:
+        device = _Device(of, card)
+        if device not in self._devices:
+            self._devices.append(device)
+        return ctypes.cast(ctypes.c_void_p(_FIRST + self._devices.index(device)), pynvml.c_nvmlDevice_t)
+
+    def _device(self, handle: Any) -> _Device:
+        return self._devices[(ctypes.cast(handle, ctypes.c_void_p).value or 0) - _FIRST]
+
+    def _card(self, handle: Any) -> Card:
+        card = self._device(handle).card
+        if card.broken is not None:
+            raise pynvml.NVMLError(card.broken)
+        return card
 
     # What the binding has
 
@@ -154,51 +175,55 @@ class NvmlDouble:
         return len(self.cards)
 
     @_nvml
-    def nvmlDeviceGetHandleByIndex(self, index: int) -> _Handle:  # noqa: N802
+    def nvmlDeviceGetHandleByIndex(self, index: int) -> Any:  # noqa: N802
         card = self.cards[index]
         if card.broken == pynvml.NVML_ERROR_GPU_IS_LOST:
             raise pynvml.NVMLError(card.broken)
-        return _Handle(card, card)
+        return self._handle(card, card)
 
     @_nvml
-    def nvmlDeviceGetUUID(self, handle: _Handle) -> str:  # noqa: N802
-        return str(handle.of.uuid)
+    def nvmlDeviceGetUUID(self, handle: Any) -> str:  # noqa: N802
+        device = self._device(handle)
+        if device.card.broken == pynvml.NVML_ERROR_GPU_IS_LOST:
+            raise pynvml.NVMLError(device.card.broken)
+        return str(device.of.uuid)
 
     @_nvml
-    def nvmlDeviceGetName(self, handle: _Handle) -> str:  # noqa: N802
-        return str(handle.of.name or handle.parent.name)
+    def nvmlDeviceGetName(self, handle: Any) -> str:  # noqa: N802
+        device = self._device(handle)
+        return str(device.of.name or device.card.name)
 
     @_nvml
-    def nvmlDeviceGetMinorNumber(self, handle: _Handle) -> int:  # noqa: N802
-        return _card(handle).minor
+    def nvmlDeviceGetMinorNumber(self, handle: Any) -> int:  # noqa: N802
+        return self._card(handle).minor
 
     @_nvml
-    def nvmlDeviceGetPciInfo(self, handle: _Handle) -> Any:  # noqa: N802
-        return SimpleNamespace(busId=_card(handle).bus_id)
+    def nvmlDeviceGetPciInfo(self, handle: Any) -> Any:  # noqa: N802
+        return SimpleNamespace(busId=self._card(handle).bus_id)
 
     @_nvml
-    def nvmlDeviceGetMemoryInfo(self, handle: _Handle) -> Any:  # noqa: N802
-        return SimpleNamespace(total=_card(handle).memory)
+    def nvmlDeviceGetMemoryInfo(self, handle: Any) -> Any:  # noqa: N802
+        return SimpleNamespace(total=self._card(handle).memory)
 
     @_nvml
-    def nvmlDeviceGetMigMode(self, device: _Handle) -> list[int]:  # noqa: N802
-        mode = _supported(_card(device).mig)
+    def nvmlDeviceGetMigMode(self, device: Any) -> list[int]:  # noqa: N802
+        mode = _supported(self._card(device).mig)
         return [int(mode), int(mode)]
 
     @_nvml
-    def nvmlDeviceGetMaxMigDeviceCount(self, device: _Handle) -> int:  # noqa: N802
+    def nvmlDeviceGetMaxMigDeviceCount(self, device: Any) -> int:  # noqa: N802
         return 7
 
     @_nvml
-    def nvmlDeviceGetMigDeviceHandleByIndex(self, device: _Handle, index: int) -> _Handle:  # noqa: N802
-        card = _card(device)
+    def nvmlDeviceGetMigDeviceHandleByIndex(self, device: Any, index: int) -> Any:  # noqa: N802
+        card = self._card(device)
         if index >= len(card.instances):
             raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_FOUND)
-        return _Handle(card.instances[index], card)
+        return self._handle(card.instances[index], card)
 
     @_nvml
-    def nvmlDeviceGetAttributes(self, device: _Handle) -> Any:  # noqa: N802
-        instance = device.of
+    def nvmlDeviceGetAttributes(self, device: Any) -> Any:  # noqa: N802
+        instance = self._device(device).of
         return SimpleNamespace(
             gpuInstanceSliceCount=instance.slices,
             computeInstanceSliceCount=instance.compute_slices or instance.slices,
@@ -206,39 +231,41 @@ class NvmlDouble:
         )
 
     @_nvml
-    def nvmlDeviceGetGpuInstanceId(self, device: _Handle) -> int:  # noqa: N802
-        return int(device.of.gpu_instance)
+    def nvmlDeviceGetGpuInstanceId(self, device: Any) -> int:  # noqa: N802
+        return int(self._device(device).of.gpu_instance)
 
     @_nvml
-    def nvmlDeviceGetComputeInstanceId(self, device: _Handle) -> int:  # noqa: N802
-        return int(device.of.compute_instance)
+    def nvmlDeviceGetComputeInstanceId(self, device: Any) -> int:  # noqa: N802
+        return int(self._device(device).of.compute_instance)
 
     @_nvml
-    def nvmlDeviceGetRemappedRows(self, device: _Handle) -> tuple[int, int, int, int]:  # noqa: N802
-        return 0, 0, 0, int(_supported(_card(device).remap_failed))
+    def nvmlDeviceGetRemappedRows(self, device: Any) -> tuple[int, int, int, int]:  # noqa: N802
+        return 0, 0, 0, int(_supported(self._card(device).remap_failed))
 
     @_nvml
-    def nvmlDeviceGetNvLinkState(self, device: _Handle, link: int) -> int:  # noqa: N802
-        links = _card(device).links
+    def nvmlDeviceGetNvLinkState(self, device: Any, link: int) -> int:  # noqa: N802
+        links = self._card(device).links
         if link >= len(links):
             raise pynvml.NVMLError(pynvml.NVML_ERROR_INVALID_ARGUMENT if links else pynvml.NVML_ERROR_NOT_SUPPORTED)
         return int(links[link] is not None)
 
     @_nvml
-    def nvmlDeviceGetNvLinkRemotePciInfo(self, device: _Handle, link: int) -> Any:  # noqa: N802
-        return SimpleNamespace(busId=_card(device).links[link])
+    def nvmlDeviceGetNvLinkRemotePciInfo(self, device: Any, link: int) -> Any:  # noqa: N802
+        return SimpleNamespace(busId=self._card(device).links[link])
 
     @_nvml
-    def nvmlDeviceGetSupportedEventTypes(self, handle: _Handle) -> int:  # noqa: N802
-        return _card(handle).events
+    def nvmlDeviceGetSupportedEventTypes(self, handle: Any) -> int:  # noqa: N802
+        return self._card(handle).events
 
     @_nvml
     def nvmlEventSetCreate(self) -> object:  # noqa: N802
+        if not self.has_events:
+            raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED)
         return object()
 
     @_nvml
-    def nvmlDeviceRegisterEvents(self, handle: _Handle, eventTypes: int, eventSet: object) -> None:  # noqa: N802, N803
-        self.listening[_card(handle).uuid] = eventTypes
+    def nvmlDeviceRegisterEvents(self, handle: Any, eventTypes: int, eventSet: object) -> None:  # noqa: N802, N803
+        self.listening[self._card(handle).uuid] = eventTypes
 
     @_nvml
     def nvmlEventSetFree(self, eventSet: object) -> None:  # noqa: N802, N803
@@ -250,12 +277,6 @@ class NvmlDouble:
             return self._events.get(block=timeoutms > 0, timeout=timeoutms / 1000)
         except queue.Empty:
             raise pynvml.NVMLError(pynvml.NVML_ERROR_TIMEOUT) from None
-
-
-def _card(handle: _Handle) -> Card:
-    if handle.parent.broken is not None:
-        raise pynvml.NVMLError(handle.parent.broken)
-    return handle.parent
 
 
 def _supported(value: bool | None) -> bool:

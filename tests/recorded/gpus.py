@@ -1,6 +1,8 @@
 """The /proc, /sys and /dev of a machine with GPUs; README.md says where every value comes from."""
 
+import json
 import os
+from dataclasses import asdict
 from pathlib import Path
 
 from device_plugin_agent.sources import HostView
@@ -60,6 +62,12 @@ class Machine:
         } | other
         (directory / "information").write_text("".join(f"{key}: \t {value}\n" for key, value in facts.items()))
 
+    def library(self) -> Path:
+        """The GPUs in a file, for `nvml_double.module`."""
+        file = self.root / "nvml.json"
+        file.write_text(json.dumps([asdict(card) for card in self.double.cards]))
+        return file
+
     def mig_minors(self, *lines: str) -> None:
         """Which capability devices there are."""
         (self.proc / "nvidia-caps").mkdir(parents=True, exist_ok=True)
@@ -83,7 +91,9 @@ class Machine:
         directory = self.sys / "devices" / ROOTS[number // 2] / address(card)
         directory.mkdir(parents=True)
         (directory / "numa_node").write_text(f"{number // 4}\n")
-        (self.sys / "bus/pci/devices" / address(card)).symlink_to(directory)
+        (self.sys / "bus/pci/devices" / address(card)).symlink_to(
+            f"../../../devices/{ROOTS[number // 2]}/{address(card)}"
+        )
 
 
 def address(card: Card) -> str:

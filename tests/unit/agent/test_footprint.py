@@ -8,11 +8,14 @@ NEEDED_BY_FEW = (
     "device_plugin_agent.record",
     "device_plugin_agent.sources.fpga",
     "device_plugin_agent.sources.network",
+    "device_plugin_agent.sources.nvidia.session",
+    "device_plugin_agent.sources.nvidia.source",
     "device_plugin_agent.sources.paths",
     "device_plugin_agent.sources.pci",
     "device_plugin_agent.sources.usb",
     "device_plugin_agent.standalone",
     "device_plugin_api.crd",
+    "pynvml",
     "yaml",
 )
 

@@ -156,6 +156,23 @@ def test_a_gpu_that_was_lost_before_the_agent_started_is_told_too(tmp_path: Path
     assert world.reasons() == {gpu_uuid(0, 4): "GpuLost"}
 
 
+def test_a_machine_whose_gpus_cannot_tell_their_errors_offers_them(tmp_path: Path) -> None:
+    double = eight()
+    double.has_events = False
+    world = World(tmp_path, double)
+    assert world.reasons() == {}
+    devices = world.source.discover().candidates
+    assert {each.attributes["health"] for each in devices} == {"limited: it does not tell its errors"}
+
+
+@pytest.mark.parametrize("error", [pynvml.NVML_ERROR_GPU_IS_LOST, pynvml.NVML_ERROR_UNKNOWN])
+def test_the_instances_of_a_gpu_that_does_not_answer_are_told_as_it_is(tmp_path: Path, error: int) -> None:
+    world = World(tmp_path, mixed(), mig=SMALL)
+    assert world.reasons() == {}
+    world.double.cards[7].broken = error
+    assert set(world.reasons()) == {mig_uuid(1, 7, 2)}
+
+
 def test_all_gpus_are_unknown_when_nvml_fails_as_a_whole(world: World) -> None:
     world.troubles()
     world.double.fails = pynvml.NVML_ERROR_LIB_RM_VERSION_MISMATCH

@@ -117,6 +117,20 @@ def test_a_look_finds_gpus_that_can_be_told_apart_and_an_hour_of_looks_would_lea
     assert set(facts) == {gpu.uuid for gpu in found}
 
 
+@pytest.mark.parametrize("nvml", machines())
+def test_the_thread_sees_what_a_look_sees_and_ends_when_told(nvml: Callable[[], Any]) -> None:
+    binding, heard = nvml(), threading.Event()
+    seen = Nvml(lambda: binding).seen()
+    watched = Nvml(lambda: binding, 0.01)
+    watched.begin(Clock(), heard.set)
+    assert heard.wait(30)
+    assert watched.seen().gpus == seen.gpus
+    watched.end()
+    assert watched._thread is not None
+    watched._thread.join(30)
+    assert not watched._thread.is_alive()
+
+
 @pytest.mark.parametrize(
     ("slices", "compute", "memory", "total", "name"),
     [
@@ -175,6 +189,17 @@ def test_an_event_is_told_of_the_gpu_or_the_instance_that_it_names(watch: Callab
         Fault(gpu=gpu_uuid(1, 6), gpu_instance=9, compute_instance=0, xid=94),
         Fault(gpu=gpu_uuid(1, 0), xid=DOUBLE_BIT_ECC),
     }
+
+
+def test_the_last_error_of_a_gpu_that_is_lost_since_is_told(watch: Callable[[NvmlDouble], Watched]) -> None:
+    watched = watch(eight())
+    watched.listening()
+    fallen = watched.double.cards[5]
+    with watched.double.hanging("nvmlEventSetWait_v2"):
+        watched.double.xid(fallen, 79)
+        fallen.broken = pynvml.NVML_ERROR_GPU_IS_LOST
+    seen = watched.until(lambda seen: bool(seen.faults))
+    assert set(seen.faults) == {Fault(gpu=gpu_uuid(0, 5), xid=79)}
 
 
 def test_a_storm_of_errors_is_told_in_few_words(watch: Callable[[NvmlDouble], Watched]) -> None:

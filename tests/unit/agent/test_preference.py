@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from device_plugin_agent.health.tracker import Track
 from device_plugin_agent.inventory import Entry
-from device_plugin_agent.preference import PCI_ROOT, preferred
+from device_plugin_agent.preference import NVLINK_GROUP, PCI_ROOT, preferred
 from device_plugin_agent.slots import device_of, slot_ids
 from device_plugin_agent.sources import Candidate
 from device_plugin_api.node import DeviceState
@@ -22,12 +22,14 @@ Table = dict[str, Entry]
 Cost = tuple[int, ...]
 
 
-def table(devices: Iterable[tuple[str, int | None, str]]) -> Table:
-    """From ID, NUMA node and PCI root."""
-    return {
-        name: Entry(device=Candidate(id=name, numa_node=numa, attributes={PCI_ROOT: root} if root else {}), track=WORKS)
-        for name, numa, root in devices
-    }
+def table(devices: Iterable[tuple[str, int | None, str]], links: Mapping[str, str] | None = None) -> Table:
+    """From ID, NUMA node and PCI root; `links`: ID → group of linked devices."""
+    found = {}
+    for name, numa, root in devices:
+        known = {PCI_ROOT: root, NVLINK_GROUP: (links or {}).get(name, "")}
+        attributes = {key: value for key, value in known.items() if value}
+        found[name] = Entry(device=Candidate(id=name, numa_node=numa, attributes=attributes), track=WORKS)
+    return found
 
 
 def on_nodes(*groups: tuple[int, int | None]) -> Table:
@@ -48,7 +50,9 @@ def packed(known: Table, replicas: int, available: set[str], must: set[str], cho
 def aligned(known: Table, replicas: int, available: set[str], must: set[str], chosen: Iterable[str]) -> Cost:
     devices = [known[device_of(slot)].device for slot in chosen]
     nodes = {device.numa_node for device in devices}
-    return len(nodes), len({(device.numa_node, device.attributes.get(PCI_ROOT)) for device in devices})
+    linked = any(known[device_of(slot)].device.attributes.get(NVLINK_GROUP) for slot in available)
+    groups = {device.attributes.get(NVLINK_GROUP, device.id) for device in devices} if linked else ()
+    return len(groups), len(nodes), len({(device.numa_node, device.attributes.get(PCI_ROOT)) for device in devices})
 
 
 def distributed(known: Table, replicas: int, available: set[str], must: set[str], chosen: Iterable[str]) -> Cost:
@@ -72,7 +76,9 @@ def test_the_choice_is_as_good_as_the_best_of_all(policy: str, data: st.DataObje
     places = st.tuples(st.sampled_from([None, 0, 1, 2]), st.sampled_from(["", "x", "y"]))
     found = data.draw(st.lists(places, min_size=1, max_size=6))
     replicas = data.draw(st.integers(1, 3))
-    known = table((f"d{number}", numa, root) for number, (numa, root) in enumerate(found))
+    names = [f"d{number}" for number in range(len(found))]
+    links = data.draw(st.dictionaries(st.sampled_from(names), st.sampled_from(["", "l", "m"])))
+    known = table(((name, *place) for name, place in zip(names, found, strict=True)), links)
     slots = [slot for name in known for slot in slot_ids(name, replicas)]
     available = data.draw(st.sets(st.sampled_from(slots), min_size=1, max_size=10))
     must = data.draw(st.sets(st.sampled_from(sorted(available)), max_size=3))
@@ -98,6 +104,30 @@ def test_aligned_takes_the_smallest_numa_node_that_holds_the_request() -> None:
 def test_aligned_keeps_to_one_pci_root_of_a_numa_node() -> None:
     known = table([("a", 0, "r0"), ("b", 0, "r1"), ("c", 0, "r1"), ("d", 0, "r2")])
     assert preferred("Aligned", known, 1, known, [], 2) == ["b", "c"]
+
+
+def pairs() -> Table:
+    """Two linked pairs on either NUMA node, and one device without links."""
+    places = [("a", 0, "r0"), ("b", 1, "r1"), ("c", 0, "r0"), ("d", 1, "r1"), ("e", 0, "r0"), ("f", 1, "r2")]
+    return table([*places, ("g", 0, "r0")], {"a": "l", "b": "l", "c": "m", "d": "m", "e": "n", "f": "n"})
+
+
+def test_aligned_keeps_to_linked_devices_before_numa_nodes() -> None:
+    known = pairs()
+    assert preferred("Aligned", known, 1, known, [], 2) == ["a", "b"]
+    assert preferred("Aligned", known, 1, known, ["d"], 2) == ["d", "c"]
+
+
+def test_aligned_breaks_no_pair_for_a_single_device() -> None:
+    known = pairs()
+    assert preferred("Aligned", known, 1, known, [], 1) == ["g"]
+    assert preferred("Aligned", known, 1, ["a", "b", "c"], [], 1) == ["c"]
+
+
+def test_aligned_takes_of_equal_pairs_those_on_fewer_pci_roots() -> None:
+    known = pairs()
+    assert preferred("Aligned", known, 1, ["a", "b", "e", "f"], [], 2) == ["a", "b"]
+    assert preferred("Aligned", known, 1, known, [], 4) == ["a", "c", "b", "d"]
 
 
 def test_packed_fills_the_fullest_device_that_will_do() -> None:

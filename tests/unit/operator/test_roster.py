@@ -261,7 +261,7 @@ def test_the_sums_are_those_of_a_roster_made_anew(data: st.DataObject) -> None:
         data.draw(events(world))
     anew = Roster(world.config)
     for name in NODES:
-        anew.judge(name, world.objects[name], world.pods[name], world.checked.get(name))
+        anew.judge(name, world.objects[name], world.pods[name], world.checked.get(name), world.rivals[name])
     assert world.roster.calm() == anew.calm()
     assert world.roster.restless == anew.restless
 

@@ -3,6 +3,7 @@
 Source of the calls: the NVML API reference; error codes by the binding's own names.
 """
 
+import ctypes
 import re
 import time
 from collections.abc import Callable
@@ -34,12 +35,14 @@ class Session:
     def __init__(self, nvml: Any, turn: Callable[[], None], facts: dict[str, Gpu]) -> None:
         """Raises the binding's NVMLError.
 
-        `turn` is called between two calls. `facts`: what never changes, by UUID, for a GPU that answers no more.
+        `turn` is called between two calls. `facts`: what was last known, by UUID, for a GPU that answers no more.
         """
         self._nvml = nvml
         self._turn = turn
         self._known = facts
         self._told: dict[str, bool] = {}
+        self._uuids: dict[int, str] = {}
+        """Of those that are listened to, by handle: one that is lost does not tell its UUID any more."""
         self._events: Any = None
         self._unsupported = frozenset(
             (
@@ -78,7 +81,7 @@ class Session:
         self._turn()
         try:
             event = nvml.nvmlEventSetWait_v2(self._events, milliseconds)
-            uuid = nvml.nvmlDeviceGetUUID(event.device)
+            uuid = self._uuids.get(_number(event.device)) or nvml.nvmlDeviceGetUUID(event.device)
         except nvml.NVMLError as error:
             if error.value != nvml.NVML_ERROR_TIMEOUT:
                 # One that is lost, or none that tells anything: the next look says what is the matter.
@@ -117,8 +120,8 @@ class Session:
         gpu = self._known[uuid]
         try:
             mig = self._ask((0, 0), nvml.nvmlDeviceGetMigMode, handle)[0] == nvml.NVML_DEVICE_MIG_ENABLE
-            instances = self._instances(handle) if mig else ()
-            return replace(gpu, mig=mig, instances=instances, trouble=self._trouble(handle)), True
+            gpu = self._known[uuid] = replace(gpu, mig=mig, instances=self._instances(handle) if mig else ())
+            return replace(gpu, trouble=self._trouble(handle)), True
         except nvml.NVMLError as error:
             return replace(gpu, trouble=self._told_by(error)), False
 
@@ -193,16 +196,24 @@ class Session:
             return
         self._forget_events()
         nvml = self._nvml
-        self._events = nvml.nvmlEventSetCreate()
+        self._events = self._ask(None, nvml.nvmlEventSetCreate)
         wanted = nvml.nvmlEventTypeXidCriticalError | nvml.nvmlEventTypeDoubleBitEccError
         for uuid, handle in handles.items():
+            self._uuids[_number(handle)] = uuid
             supported = self._ask(0, nvml.nvmlDeviceGetSupportedEventTypes, handle) & wanted
-            if supported:
-                self._ask(None, nvml.nvmlDeviceRegisterEvents, handle, supported, self._events)
-            self._told[uuid] = bool(supported)
+            self._told[uuid] = bool(
+                self._events is not None
+                and supported
+                and self._ask(False, nvml.nvmlDeviceRegisterEvents, handle, supported, self._events) is None
+            )
 
     def _forget_events(self) -> None:
-        self._told = {}
+        self._told, self._uuids = {}, {}
         if self._events is not None:
             events, self._events = self._events, None
             self._nvml.nvmlEventSetFree(events)
+
+
+def _number(handle: Any) -> int:
+    """What tells one handle from another: pointers into the library."""
+    return ctypes.cast(handle, ctypes.c_void_p).value or 0
