@@ -6,7 +6,7 @@ set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 . hack/lib.sh
 
-[ $# -gt 0 ] || set -- unit contract apiserver e2e e2e_chaos e2e_hardware e2e_vm
+[ $# -gt 0 ] || set -- unit contract apiserver e2e e2e_hardware e2e_vm
 reports="$PWD/build/reports"
 mkdir -p "$reports"
 

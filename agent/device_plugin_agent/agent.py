@@ -78,17 +78,22 @@ class Agent:
         registry = CollectorRegistry()
         metrics = Metrics(registry)
 
-        def used(use: Use) -> bool:
+        def used(use: Use, asked: float) -> bool:
             everything = [(resource, device_of(slot)) for resource, slots in use.items() for slot in slots]
             departures.heard(everything, monotonic=self._clock.monotonic())
-            in_use = supervisor.use(use)
+            in_use = supervisor.use(use, asked)
             # Who waits for a device asks as often as who has one.
             return in_use or bool(claims.in_the_way())
 
         async with contextlib.AsyncExitStack() as leaving, asyncio.TaskGroup() as tasks:
             leaving.callback(claims.close)
             pod_resources = PodResources(
-                settings.pod_resources_socket, used, self._compare, clock=self._clock, pulse=pulse
+                settings.pod_resources_socket,
+                used,
+                self._compare,
+                clock=self._clock,
+                pulse=pulse,
+                own_pod=settings.pod_name,
             )
             report = (
                 Report(api, self._build, clock=self._clock, metrics=metrics, jitter=self._jitter)

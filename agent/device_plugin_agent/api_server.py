@@ -3,29 +3,20 @@
 https://kubernetes.io/docs/tasks/run-application/access-api-from-pod/#directly-accessing-the-rest-api
 """
 
-import socket
 import ssl
 from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import urlencode
 
-import httpx2
 import msgspec
 
+from device_plugin_agent.http_client import HttpClient, Response
+
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
-
-_DEADLINE = 10.0
-"""Seconds for a connection, and for an answer that is no watch."""
-
-_KEEP_ALIVE = (
-    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
-    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 15),
-    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 5),
-    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
-)
-"""An API server that vanished without a word (its machine lost power) ends a watch after 30 s, not after half an hour:
-the kernel asks, the agent sleeps."""
 
 
 class ApiError(Exception):
@@ -53,62 +44,68 @@ class _Event(msgspec.Struct):
 class ApiServer:
     """GET, PATCH and watch with the pod's own identity.
 
-    Every method may raise ApiError, httpx2.HTTPError, OSError, and ValueError for an answer that cannot be read.
+    Every method may raise ApiError, what HttpError names, and ValueError for an answer that cannot be read.
     """
 
     def __init__(self, url: str, *, token: Path, agent: str, authority: Path | None = None) -> None:
         self._token = token
-        transport = httpx2.AsyncHTTPTransport(
-            verify=ssl.create_default_context(cafile=authority), trust_env=False, socket_options=_KEEP_ALIVE
-        )
-        self._http = httpx2.AsyncClient(
-            base_url=url,
-            headers={"User-Agent": agent, "Accept": "application/json"},
-            timeout=_DEADLINE,
-            transport=transport,
-            trust_env=False,
-        )
+        self._agent = agent
+        self._http = HttpClient(url, trust(authority))
 
     async def __aenter__(self) -> Self:
+        await self._http.__aenter__()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._http.aclose()
+        await self._http.__aexit__(kind, error, trace)
 
     async def get(self, path: str) -> bytes:
         """An object, as JSON."""
-        response = await self._http.get(path, headers=self._identity())
-        return await _accepted(response)
+        async with self._http.request("GET", path, self._headers()) as response:
+            return await _accepted(response)
 
     async def merge_patch(self, path: str, patch: Any, *, field_manager: str) -> None:
         """Merge `patch` into an object."""
-        response = await self._http.patch(
-            path,
-            content=msgspec.json.encode(patch),
-            params={"fieldManager": field_manager},
-            headers=self._identity() | {"Content-Type": "application/merge-patch+json"},
-        )
-        await _accepted(response)
+        target = f"{path}?{urlencode({'fieldManager': field_manager})}"
+        headers = self._headers() | {"Content-Type": "application/merge-patch+json"}
+        async with self._http.request("PATCH", target, headers, msgspec.json.encode(patch)) as response:
+            await _accepted(response)
 
     async def watch(self, path: str, *, field_selector: str, seconds: int) -> AsyncGenerator[tuple[str, bytes]]:
         """Type and object, as JSON, of each event: first what is there, then what changes, for about `seconds`."""
         # Without a resourceVersion: nothing to resume, so nothing that can be too old (410).
-        params = {"watch": "true", "fieldSelector": field_selector, "timeoutSeconds": str(seconds)}
-        timeout = httpx2.Timeout(_DEADLINE, read=None)
-        async with self._http.stream("GET", path, params=params, headers=self._identity(), timeout=timeout) as response:
-            if not response.is_success:
+        wanted = {"watch": "true", "fieldSelector": field_selector, "timeoutSeconds": str(seconds)}
+        async with self._http.request("GET", f"{path}?{urlencode(wanted)}", self._headers()) as response:
+            if response.status != HTTPStatus.OK:
                 await _accepted(response)
-            async for line in response.aiter_lines():
-                event = msgspec.json.decode(line, type=_Event)
-                if event.type == "ERROR":
-                    raise _refusal(bytes(event.object), response.status_code)
-                yield event.type, bytes(event.object)
+            async with aclosing(_lines(response)) as lines:
+                async for line in lines:
+                    event = msgspec.json.decode(line, type=_Event)
+                    if event.type == "ERROR":
+                        raise _refusal(bytes(event.object), response.status)
+                    yield event.type, bytes(event.object)
 
-    def _identity(self) -> dict[str, str]:
-        """Read anew each time: the kubelet rotates the token."""
-        return {"Authorization": f"Bearer {self._token.read_text().strip()}"}
+    def _headers(self) -> dict[str, str]:
+        """With the token read anew each time: the kubelet rotates it."""
+        return {
+            "Accept": "application/json",
+            "Authorization": f"Bearer {self._token.read_text().strip()}",
+            "User-Agent": self._agent,
+        }
+
+
+async def _lines(response: Response) -> AsyncGenerator[bytes]:
+    """The lines of a body as they come, the last one even if it was cut short."""
+    rest = b""
+    async with aclosing(response.pieces()) as pieces:
+        async for piece in pieces:
+            *whole, rest = (rest + piece).split(b"\n")
+            for line in whole:
+                yield line
+    if rest:
+        yield rest
 
 
 def in_cluster(environ: Mapping[str, str], agent: str, directory: Path = SERVICE_ACCOUNT) -> ApiServer:
@@ -124,10 +121,19 @@ def in_cluster(environ: Mapping[str, str], agent: str, directory: Path = SERVICE
     return ApiServer(f"https://{address}:{port}", token=token, agent=agent, authority=authority)
 
 
-async def _accepted(response: httpx2.Response) -> bytes:
-    content = await response.aread()
-    if not response.is_success:
-        raise _refusal(content, response.status_code)
+def trust(authority: Path | None) -> ssl.SSLContext:
+    """TLS to a server that `authority` vouches for; where none is given, one of the system's."""
+    context = ssl.create_default_context(cafile=authority)
+    # From 3.13 on Python asks for RFC 5280 to the letter. Kubernetes does not, and the authorities of many clusters
+    # lack what it wants (an authority key identifier).
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    return context
+
+
+async def _accepted(response: Response) -> bytes:
+    content = await response.read()
+    if not HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
+        raise _refusal(content, response.status)
     return content
 
 

@@ -134,16 +134,20 @@ class Inventory:
         self._replace(entries)
         self._forget(monotonic)
 
-    def use(self, holders: Mapping[str, tuple[Holder, ...]], *, now: float, monotonic: float) -> None:
-        """Take in who has which slot, as podresources tells; a used device that nobody found is listed as missing."""
+    def use(self, holders: Mapping[str, tuple[Holder, ...]], *, now: float, monotonic: float, asked: float) -> None:
+        """Take in who has which slot, as podresources tells; a used device that nobody found is listed as missing.
+
+        `asked` is the monotonic time of the question: what it names of earlier Allocates it will miss no more.
+        """
         use: dict[str, dict[str, tuple[Holder, ...]]] = {}
         for slot_id in sorted(holders):
             use.setdefault(device_of(slot_id), {})[slot_id] = holders[slot_id]
         entries = dict(self._entries)
         for device_id, entry in self._entries.items():
             held = use.get(device_id, {})
-            if held != entry.use:
-                entries[device_id] = replace(entry, use=held)
+            awaited = {slot_id: at for slot_id, at in entry.allocated_at.items() if slot_id not in held or at >= asked}
+            if held != entry.use or awaited != entry.allocated_at:
+                entries[device_id] = replace(entry, use=held, allocated_at=awaited)
         for device_id in use.keys() - entries.keys():
             entries[device_id] = replace(self._missing(device_id, now, monotonic), use=use[device_id])
         self._replace(dict(sorted(entries.items())))

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
-import httpx2
 import msgspec
 
 from device_plugin_agent.api_server import ApiError, ApiServer
+from device_plugin_agent.http_client import HttpError
 from device_plugin_api import group
 
 FIELD_MANAGER = "device-plugin-agent"
 
-Unavailable = (ApiError, httpx2.HTTPError, OSError, ValueError)
+Unavailable = (ApiError, *HttpError, ValueError)
 """What a call may raise when the API server is away, refuses, or answers rubbish. All of it passes."""
 
 _PATH = f"/apis/{group.GROUP}/{group.VERSION}/{group.NODE_PLURAL}"

@@ -35,24 +35,29 @@ _log = logging.getLogger(__name__)
 class PodResources:
     """Asks gently who has what, and hands every answer to `tell`, which says whether it names any device of ours.
 
+    `tell` hears too when it was asked, in monotonic seconds.
+
     From time to time it asks too what the kubelet could hand out, for `compare`, which says whether that is as it
-    should be. No answer is no news, never "nobody".
+    should be. No answer is no news, never "nobody"; nor is one of a kubelet that does not name `own_pod` any more.
     """
 
     def __init__(
         self,
         socket: Path,
-        tell: Callable[[Use], bool],
+        tell: Callable[[Use, float], bool],
         compare: Callable[[Slots], bool],
         *,
         clock: Clock,
         pulse: Pulse,
+        own_pod: str,
     ) -> None:
         self._socket = socket
         self._tell = tell
         self._compare = compare
         self._clock = clock
         self._pulse = pulse
+        self._own_pod = own_pod
+        self._named = False
         self._compare_at = 0.0
         self._asked = Signal()
 
@@ -84,12 +89,19 @@ class PodResources:
 
     async def _ask(self, lister: "rpc.PodResourcesListerAsyncStub") -> bool:
         """One question; whether any device is in use, or that could not be learnt."""
+        asked = self._clock.monotonic()
         try:
             answer = await lister.List(api.ListPodResourcesRequest(), timeout=_DEADLINE)
         except grpc.aio.AioRpcError as error:
             _log.debug("podresources did not answer", extra={"err": error.details()})
             return True
-        return self._tell(holders(answer))
+        named = any(pod.name == self._own_pod for pod in answer.pod_resources)
+        if self._named and not named:
+            # A kubelet that has just started hears of its pods from the API server, which may take long: not even ours
+            # is there, and who has what it does not know.
+            return True
+        self._named = named
+        return self._tell(holders(answer), asked)
 
     async def _ask_what_there_is(self, lister: "rpc.PodResourcesListerAsyncStub") -> None:
         now = self._clock.monotonic()

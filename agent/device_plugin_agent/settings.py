@@ -19,6 +19,8 @@ class Settings:
     config_name: str
     config_uid: str
     node_name: str
+    pod_name: str = ""
+    """The agent's own pod; empty outside of one."""
     log_level: str
     device_plugins_dir: Path
     pod_resources_socket: Path
@@ -113,4 +115,6 @@ def parse(argv: Sequence[str], environ: Mapping[str, str] = os.environ) -> Setti
     values.config_name = values.config_name or values.config.stem
     values.config_uid = values.config_uid or f"file-{sha256(bytes(values.config.resolve())).hexdigest()[:12]}"
     values.node_name = values.node_name or socket.gethostname()
+    # The kubelet gives a pod its name as its host name: a DaemonSet's is short enough.
+    values.pod_name = environ.get("HOSTNAME", "") if in_cluster else ""
     return Settings(**vars(values))

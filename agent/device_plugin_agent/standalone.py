@@ -12,6 +12,7 @@ from device_plugin_agent import serving
 from device_plugin_agent.clock import Clock
 from device_plugin_agent.settings import Settings
 from device_plugin_agent.sources import HostView
+from device_plugin_api import checks
 from device_plugin_api.config import PREVIEW, SERVE
 from device_plugin_api.crd import structural
 from device_plugin_api.group import CONFIG_KIND
@@ -94,4 +95,7 @@ def _document(document: dict[str, Any], path: Path) -> _Document:
     names = [resource.name for resource in read.resources]
     if len(set(names)) != len(names):
         raise BadFile(f"{path}: resources: each name may stand only once")
+    clashes = list(checks.together(read.resources))
+    if clashes:
+        raise BadFile("\n".join(f"{path}: {each}" for each in clashes))
     return read

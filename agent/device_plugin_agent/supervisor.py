@@ -210,8 +210,8 @@ class Supervisor:
             for (resource, device), (owner, configs) in sorted(self._claims.contested().items())[:MAX_CONTESTED]
         )
 
-    def use(self, use: Use) -> bool:
-        """Take in who has what; whether any device of ours is in use."""
+    def use(self, use: Use, asked: float) -> bool:
+        """Take in who has what, as podresources knew when it was asked; whether any device of ours is in use."""
         now, monotonic = self._clock.now(), self._clock.monotonic()
         in_use = False
         serving = self._serving()
@@ -219,7 +219,7 @@ class Supervisor:
             holders = use.get(name, {})
             in_use = in_use or bool(holders)
             with self._news(served):
-                served.inventory.use(holders, now=now, monotonic=monotonic)
+                served.inventory.use(holders, now=now, monotonic=monotonic, asked=asked)
         self._end_drained()
         self._cdi.heard(use.keys(), serving.keys())
         self._devinfo.heard(use, serving.keys())

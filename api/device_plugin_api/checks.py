@@ -5,10 +5,10 @@ the kubelet is checked here; bounds are checked by the types themselves.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from device_plugin_api import hostpaths, source_checks, templates
-from device_plugin_api.names import resource_name_error
+from device_plugin_api.names import env_prefix, resource_name_error
 from device_plugin_api.resource import Allocation, Resource
 
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -34,6 +34,21 @@ def problems(resource: Resource) -> Iterator[str]:
     yield from source_checks.problems(resource)
     yield from _allocation_problems(resource.allocation)
     yield from _template_problems(resource)
+
+
+def together(resources: Iterable[Resource]) -> Iterator[str]:
+    """What is wrong with the resources of a config beside each other: one container may have two of them (R13)."""
+    variables: dict[str, str] = {}
+    paths: dict[str, str] = {}
+    for resource in resources:
+        prefix, path = env_prefix(resource.name), resource.allocation.container_path
+        if prefix in variables:
+            yield f"resources: {variables[prefix]} and {resource.name} both set {prefix}_ID in a container"
+        if path is not None and path in paths:
+            yield f"resources: {paths[path]} and {resource.name} have the same allocation.containerPath"
+        variables.setdefault(prefix, resource.name)
+        if path is not None:
+            paths.setdefault(path, resource.name)
 
 
 def _allocation_problems(allocation: Allocation) -> Iterator[str]:

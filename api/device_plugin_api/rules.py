@@ -331,7 +331,28 @@ DEVICE_ID = (
     ),
 )
 
+
+def _variables(resource: str) -> str:
+    """How the variables begin that tell a container what it got of a resource; names.env_prefix."""
+    return (
+        f"{resource}.name.substring({resource}.name.indexOf('/') + 1).upperAscii().replace('-', '_').replace('.', '_')"
+    )
+
+
 CONFIG_SPEC = (
+    # Of two answers to one container the kubelet keeps what comes first, by chance (R13).
+    rule(
+        f"self.resources.all(one, self.resources.exists_one(other, {_variables('other')} == {_variables('one')}))",
+        "resources must differ in what stands behind '/' by more than case, '-', '_' and '.': a container that has two "
+        "of them could not tell their variables apart (example.com/gpu and example.org/gpu both set GPU_ID)",
+    ),
+    rule(
+        "self.resources.filter(one, has(one.allocation) && has(one.allocation.containerPath)).all(one, "
+        "self.resources.exists_one(other, has(other.allocation) && has(other.allocation.containerPath) && "
+        "other.allocation.containerPath == one.allocation.containerPath))",
+        "resources must differ in allocation.containerPath: in a container that has two of them, devices would land on "
+        "each other",
+    ),
     rule(
         "!has(self.cordonedDevices) || "
         "self.cordonedDevices.all(cordon, self.resources.exists(known, known.name == cordon.resource))",

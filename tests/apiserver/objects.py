@@ -71,7 +71,7 @@ def largest_config() -> Json:
             },
             "allocation": {
                 "permissions": "rw",
-                "containerPath": filled("/dev/$(INDEX)", 256, "/a$(DEVICE_ID)"),
+                "containerPath": filled(f"/dev/{number:02d}$(INDEX)", 256, "/a$(DEVICE_ID)"),
                 "env": [
                     {"name": filled(f"V{i:02d}", 128), "value": filled("", 1024, "$(DEVICE_PATHS)")} for i in range(16)
                 ],

@@ -77,6 +77,29 @@ BAD_NAMES = [
     bad("a resource ending in a dash", of(name="example.com/camera-"), f"{FIRST}.name", "letter or digit at both ends"),
     bad("a resource of 2 characters", of(name="a/"), f"{FIRST}.name", "at least 3 chars long"),
     bad("a resource over 308 characters", of(name="d" * 244 + "/" + "n" * 64), f"{FIRST}.name", "than 308"),
+    *(
+        bad(
+            f"{first} and {second}, whose variables are the same",
+            config(resources=[resource(first), resource(second)]),
+            "spec",
+            "resources must differ in what stands behind '/'",
+        )
+        for first, second in (
+            ("a.com/gpu", "b.com/gpu"),
+            ("a.com/big-gpu", "a.com/big_gpu"),
+            ("a.com/gpu", "a.com/GPU"),
+        )
+    ),
+    bad(
+        "two resources with one path in a container",
+        config(
+            resources=[
+                resource(name, allocation={"containerPath": "/dev/camera$(INDEX)"}) for name in ("a.com/x", "a.com/y")
+            ]
+        ),
+        "spec",
+        "resources must differ in allocation.containerPath",
+    ),
     bad("the same resource twice", config(resources=[resource(), resource()]), "spec.resources[1]", "Duplicate value"),
 ]
 
@@ -887,6 +910,15 @@ GOOD_OBJECTS = [
     good("every wildcard", including("/dev/video?", "/dev/snd/pcm*", "/dev/tty[A-Z][!0]", "/dev/bus/usb/001/*")),
     good("a name with dots and a space", including("/dev/.hidden", "/dev/a..b", "/dev/a b")),
     good("everything in /dev", including("/dev/*")),
+    good(
+        "two resources with paths of their own in a container",
+        config(
+            resources=[
+                resource(f"a.com/{name}", allocation={"containerPath": f"/dev/{name}$(INDEX)"}) for name in ("x", "y")
+            ]
+            + [resource("a.com/z")]
+        ),
+    ),
     good("directories", of(source={"paths": {"include": ["/dev/dvb/adapter*"], "type": "Directory"}})),
     good("excludes", of(source={"paths": {"include": ["/dev/a*"], "exclude": ["/dev/a9", "/dev/mem"]}})),
     good(

@@ -64,9 +64,11 @@ def test_the_process_ends_with_a_reason_and_the_next_goes_on_at_once_after(
             assert line["level"] == "error"
             assert re.search(f"^watch ended: .*{reason}", str(line["err"]))
             assert first.process.code == 1
+    lease = world.api.get("coordination.k8s.io/v1", "Lease", LEASE, namespace="device-plugin-system")
+    assert not lease["spec"].get("holderIdentity"), "nobody has to wait for it to run out"
     node = world.node("a")
     second = Replica("second", tmp_path, path)
     with second.process:
-        eventually(lambda: second.said("Leading"), "the Lease was released", within=8)
+        eventually(lambda: second.said("Leading"), "the next one leads")
         world.start([node])
         eventually(lambda: world.reason() == "Starting", "what happened meanwhile is seen")

@@ -11,7 +11,7 @@ from apiserver.replica import Replica
 from apiserver_fixture import ControlPlane
 from apiserver_fixture.control_plane import ROOT
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(240)
 
 SYSTEM = "device-plugin-system"
 CRD = "apiextensions.k8s.io/v1"
@@ -93,7 +93,7 @@ def test_in_whatever_order_it_is_taken_away_nothing_is_left_and_nothing_hangs(
 ) -> None:
     for part in order:
         installation.take(part)
-    eventually(installation.gone, "all is gone", within=40, every=0.2)
+    eventually(installation.gone, "all is gone", within=100, every=0.2)
 
 
 def test_an_operator_whose_kinds_are_taken_away_ends_and_the_next_one_waits_for_them(

@@ -15,7 +15,7 @@ _SAME_DEVICE = 35.0
 
 _SAME_KUBELET, _SAME_AGENT, _SAME_EDIT, _SAME_OUTAGE = 30.0, 20.0, 5.0, 30.0
 
-_KILLS = 3
+_KILLS = 5
 """Of one agent's container, until its pod is replaced: the kubelet waits longer each time before it starts it again."""
 
 _PODS = 4

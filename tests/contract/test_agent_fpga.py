@@ -83,6 +83,25 @@ async def test_a_port_in_use_that_is_programmed_anew_moves_when_it_is_free(bench
         await bench.offers(1, 1, STREAM)
 
 
+async def test_a_port_in_use_that_is_programmed_anew_while_no_agent_runs_moves_when_it_is_free(
+    bench: Bench, machine: Machine
+) -> None:
+    serve(bench, fpga(STREAM, afu_ids=(NLB3,)), fpga(LOOPBACK, afu_ids=(NLB0,)))
+    async with bench.agent():
+        await bench.offers(2, 2, LOOPBACK)
+        await bench.kubelet.admit(Pod("p"), "c", {LOOPBACK: 2})
+        await bench.until(lambda: all(each.allocated_to for each in bench.resource_status(LOOPBACK).devices))
+    machine.program("dfl-port.0", NLB3)
+    async with bench.agent():
+        await bench.offers(1, 2, LOOPBACK)
+        await bench.offers(0, 0, STREAM)
+        await bench.until(lambda: bench.states(LOOPBACK)[PORTS[0]] == "OtherAFU")
+        bench.clock.pass_(ALLOCATION_GRACE)
+        bench.kubelet.delete_pod(Pod("p"))
+        await bench.offers(1, 1, STREAM)
+        await bench.offers(1, 1, LOOPBACK)
+
+
 async def test_a_port_that_does_not_answer_stays_in_its_resource_and_is_told(bench: Bench, machine: Machine) -> None:
     serve(bench, fpga(LOOPBACK, afu_ids=(NLB0,)))
     async with bench.agent():

@@ -130,6 +130,20 @@ async def test_a_function_in_use_that_is_taken_away_stays_listed_until_it_is_fre
         await bench.until(lambda: not files(bench))
 
 
+async def test_a_function_that_a_container_drives_itself_is_the_next_agents_too(bench: Bench, machine: Machine) -> None:
+    machine.bind(FIRST[0], "vfio-pci")
+    serve(bench, network(drivers=["vfio-pci"]))
+    pod = Pod("p")
+    async with bench.agent():
+        await bench.offers(1, 1, NET)
+        await bench.kubelet.admit(pod, "c", {NET: 1})
+    async with bench.agent():
+        await bench.offers(1, 1, NET)
+        await bench.kubelet.start_container(pod, "c")
+        await bench.until(lambda: bench.api.reported().counts.allocated == 1)
+    assert bench.states(NET) == {FIRST[0]: "Works"}
+
+
 async def test_a_function_that_gets_another_driver_is_told_by_that(bench: Bench, machine: Machine) -> None:
     serve(bench, network(drivers=("iavf",)))
     async with bench.agent():

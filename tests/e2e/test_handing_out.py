@@ -47,6 +47,16 @@ def test_a_container_that_is_not_root_opens_a_device_by_cdi_and_not_without(bed:
     assert "Permission denied" in bed.told("stranger")[-1]
 
 
+def test_a_directory_of_devices_is_one_and_its_nodes_are_where_they_were(bed: Bed) -> None:
+    card = f"/dev/{bed.name}/card0"
+    on_node(NODE, f"mkdir -p {card}/deep && mknod -m 0666 {card}/in c 1 5 && mknod -m 0666 {card}/deep/out c 1 5")
+    bed.apply(bed.spec(source={"paths": {"include": [f"/dev/{bed.name}/*"], "type": "Directory"}}))
+    until(lambda: len(bed.views[NODE].allocatable(bed.resource)) == 1, "the kubelet has one device")
+    bed.pod("reader", 1, script=f"cd ${bed.env}_PATH; find . -type c | sort; head -c 1 deep/out | od -An -c;")
+    bed.running("reader")
+    assert bed.told("reader")[-3:] == ["./deep/out", "./in", "  \\0"]
+
+
 def test_a_container_starts_again_with_its_device_while_no_agent_is_there(bed: Bed) -> None:
     plug_for_root(bed, 0)
     bed.apply(bed.spec(allocation=BY_CDI))

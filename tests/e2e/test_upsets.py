@@ -88,11 +88,10 @@ def test_devices_that_flap_lead_elsewhere_or_have_hostile_names_disturb_no_other
     check = bed.undisturbed("user")
     (used,) = bed.views[NODE].holders(bed.resource)
     calm, flapping, leading = sorted({bed.device(number) for number in range(4)} - {used})
-    on_node(
-        NODE,
-        f"for i in $(seq 30); do rm /dev/{flapping}; sleep 0.05; mknod -m 666 /dev/{flapping} c 1 5; sleep 0.05; done; "
-        f"rm /dev/{leading}; ln -s /etc/passwd /dev/{leading}",
-    )
+    # Ten times a second, and then so slowly that each change is seen.
+    cycle = f"rm /dev/{flapping}; sleep $pause; mknod -m 666 /dev/{flapping} c 1 5; sleep $pause"
+    on_node(NODE, f"for pause in $(yes 0.05 | head -n 20) 0.2 0.2 0.2 0.2; do {cycle}; done")
+    on_node(NODE, f"rm /dev/{leading}; ln -s /etc/passwd /dev/{leading}")
     for ending in HOSTILE:
         quoted = f"/dev/{bed.name}-{ending}".replace("'", "'\\''")
         on_node(NODE, f"mknod -m 0666 '{quoted}' c 1 5")

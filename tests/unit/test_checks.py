@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from device_plugin_api.checks import problems
+from device_plugin_api.checks import problems, together
 from device_plugin_api.nvidia import Mig, NvidiaSource
 from device_plugin_api.resource import Allocation, Cdi, EnvVar, Mount, Resource
 from device_plugin_api.rules import ONE_SOURCE
@@ -222,3 +222,31 @@ def test_an_unknown_attribute_is_told_with_those_that_the_source_has() -> None:
     assert "unknown variable $(attributes.serial); known are $(DEVICE_ID)" in problem
     assert "$(attributes.target)" in problem
     assert of(Allocation(env=(EnvVar(name="A", value="$(attributes.target)"),))) == []
+
+
+def beside(*resources: tuple[str, str | None]) -> list[str]:
+    """From name and containerPath."""
+    return list(
+        together(
+            Resource(name=name, source=PATHS, allocation=Allocation(container_path=path)) for name, path in resources
+        )
+    )
+
+
+def test_resources_that_a_container_can_tell_apart_go_together() -> None:
+    assert (
+        beside(("a.com/x", None), ("a.com/y", None), ("a.com/z", "/dev/z$(INDEX)"), ("b.com/w", "/dev/w$(INDEX)")) == []
+    )
+
+
+@pytest.mark.parametrize("other", ["b.com/big-gpu", "a.com/big_gpu", "a.com/big.gpu", "a.com/Big-GPU"])
+def test_resources_whose_variables_are_the_same_do_not_go_together(other: str) -> None:
+    assert beside(("a.com/big-gpu", None), (other, None)) == [
+        f"resources: a.com/big-gpu and {other} both set BIG_GPU_ID in a container"
+    ]
+
+
+def test_resources_with_one_path_in_a_container_do_not_go_together() -> None:
+    assert beside(("a.com/x", "/dev/x$(INDEX)"), ("a.com/y", "/dev/x$(INDEX)")) == [
+        "resources: a.com/x and a.com/y have the same allocation.containerPath"
+    ]

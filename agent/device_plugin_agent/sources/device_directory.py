@@ -56,12 +56,8 @@ def look(host: HostView, directory: str) -> Content:
     return Content(nodes=tuple(nodes), numa_node=next(iter(numa_nodes), None), left_out=tuple(left_out))
 
 
-def below(host: HostView, name: str) -> Iterator[Path]:
-    """/dev/`name` and the directories in it, as far as they are looked into; none for what is no directory."""
-    try:
-        root = host.dev_root / host.resolve(name)
-    except ValueError:
-        return
+def below(root: Path) -> Iterator[Path]:
+    """The directory and those in it, as far as they are looked into; none for what is no directory."""
     for directory, _ in _walk(root):
         yield directory
 

@@ -69,14 +69,26 @@ class Paths:
         directories: set[Path] = set()
         for pattern in self._include:
             directories |= set(self._directories(pattern))
-            if self._directory_type:
-                for name in self._matches(pattern):
-                    directories.update(device_directory.below(self._host, name))
+            for name in self._matches(pattern):
+                directories.update(self._behind(name))
         return frozenset(directories)
 
     def concerns(self, event: Uevent) -> bool:
         """Its directories tell all there is to know."""
         return False
+
+    def _behind(self, name: str) -> Iterator[Path]:
+        """The directories in which what /dev/`name` leads to comes and goes, beside its own."""
+        try:
+            node = self._host.resolve(name)
+        except ValueError:
+            return
+        if self._directory_type:
+            yield from device_directory.below(self._host.dev_root / node)
+        elif node != name:
+            parent = (self._host.dev_root / node).parent
+            if parent.is_dir():
+                yield parent
 
     def _matches(self, pattern: tuple[str, ...]) -> Iterator[str]:
         names = [""]

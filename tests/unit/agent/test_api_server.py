@@ -1,5 +1,6 @@
 """Where a pod finds the API server."""
 
+import ssl
 from pathlib import Path
 
 import pytest
@@ -34,3 +35,10 @@ def test_outside_of_a_cluster_it_is_said_what_is_missing_and_what_to_do(tmp_path
     environ = {name: value for name, value in ENVIRON.items() if name != missing}
     with pytest.raises(NotInCluster, match=r"which a pod .* has; give --config"):
         in_cluster(environ, "test", tmp_path)
+
+
+def test_a_server_has_to_prove_who_it_is_but_its_authority_may_be_an_old_one() -> None:
+    context = api_server.trust(None)
+    assert context.verify_mode is ssl.CERT_REQUIRED
+    assert context.check_hostname
+    assert not context.verify_flags & ssl.VERIFY_X509_STRICT

@@ -199,7 +199,7 @@ class Bench:
         now = {"now": self.clock.now(), "monotonic": self.clock.monotonic()}
         self.inventory.observe(Discovery(candidates=tuple(map(candidate, found)), steps=()), **now)
         if used is not None:
-            self.inventory.use(used, **now)
+            self.inventory.use(used, **now, asked=self.clock.monotonic())
             self.upkeep.heard([CAMERA] if used else [], [CAMERA])
 
     def settle(self, settings: Allocation | None = SETTINGS) -> None:

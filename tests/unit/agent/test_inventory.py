@@ -30,7 +30,7 @@ class Bench:
         self.inventory.observe(discovery, now=self.time + 1e9, monotonic=self.time)
 
     def use(self, *names: str) -> None:
-        self.inventory.use(dict.fromkeys(names, (POD,)), now=self.time + 1e9, monotonic=self.time)
+        self.inventory.use(dict.fromkeys(names, (POD,)), now=self.time + 1e9, monotonic=self.time, asked=self.time)
 
     def slots(self, name: str) -> dict[str, bool]:
         return self.inventory.slots(self.inventory.entries[name])
@@ -154,6 +154,20 @@ def test_a_device_just_allocated_stays_although_podresources_does_not_name_it_ye
     bench.see(after=ALLOCATION_GRACE - 1)
     assert bench.states == {"a": "NotSelected"}
     bench.see(after=1)
+    assert bench.states == {}
+
+
+def test_a_device_that_podresources_has_named_since_its_allocation_is_free_as_soon_as_it_names_it_no_more() -> None:
+    bench = Bench()
+    bench.see("a")
+    bench.inventory.allocated(["a"], monotonic=bench.time)
+    bench.use("a")  # asked at that very moment: it may be about who had it before
+    bench.inventory.drain(now=1e9, monotonic=bench.time)
+    bench.see("a", after=1)
+    bench.use()
+    assert bench.states == {"a": "NotSelected"}
+    bench.use("a")
+    bench.use()
     assert bench.states == {}
 
 

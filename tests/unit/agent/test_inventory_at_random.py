@@ -66,7 +66,7 @@ class Devices(RuleBasedStateMachine):
     def use(self, names: set[str], share: int) -> None:
         self.used = names
         slots = (name if self.inventory.replicas == 1 else f"{name}::{share}" for name in names)
-        self.inventory.use(dict.fromkeys(slots, (POD,)), now=self.now, monotonic=self.time)
+        self.inventory.use(dict.fromkeys(slots, (POD,)), now=self.now, monotonic=self.time, asked=self.time)
 
     @rule(data=st.data())
     @precondition(lambda self: any(healthy for _, healthy in self.inventory.all_slots()))

@@ -218,6 +218,16 @@ def test_the_directories_to_watch_include_parents_of_directories_that_do_not_exi
     assert source.watched() == {tree.dev, tree.dev / "serial"}
 
 
+def test_the_directory_of_what_a_link_leads_to_is_watched_too(tree: Tree) -> None:
+    tree.char("bus/usb/001")
+    tree.link("robot/arm", "../bus/usb/001")
+    tree.link("robot/away", "/etc/passwd")
+    tree.link("robot/nothing", "../nowhere/at/all")
+    host = HostView(dev_root=tree.dev, sys_root=tree.sys)
+    source = Paths(PathsSource(include=("/dev/robot/*",)), host)
+    assert source.watched() == {tree.dev, tree.dev / "robot", tree.dev / "bus/usb"}
+
+
 def directories(tree: Tree, *include: str, allow: bool = False) -> Discovery:
     host = HostView(dev_root=tree.dev, sys_root=tree.sys, allow_block_devices=allow)
     return Paths(PathsSource(include=include, type="Directory"), host).discover()

@@ -10,7 +10,7 @@ import pytest
 from device_plugin_agent.clock import SystemClock
 from device_plugin_agent.kubelet_api import podresources_pb2 as api
 from device_plugin_agent.kubelet_api import podresources_pb2_grpc as rpc
-from device_plugin_agent.podresources import PodResources, holders
+from device_plugin_agent.podresources import PodResources, Use, holders
 from device_plugin_agent.pulse import Pulse
 from device_plugin_api.node import Holder
 
@@ -43,19 +43,26 @@ def test_a_shared_device_has_all_its_holders() -> None:
     assert [holder.pod for holder in holders(answer)["example.com/a"]["d0"][:]] == ["p", "q"]
 
 
+def _pod(name: str) -> api.PodResources:
+    """One that has the device of its name."""
+    device = api.ContainerDevices(resource_name="example.com/a", device_ids=[name])
+    return api.PodResources(name=name, namespace="n", containers=[api.ContainerResources(name="c", devices=[device])])
+
+
 class Lister(rpc.PodResourcesListerServicer):
-    """Names nobody, and answers when it may."""
+    """Names these pods, and answers when it may."""
 
     def __init__(self) -> None:
         self.asked = asyncio.Semaphore(0)
         self.answer = asyncio.Semaphore(0)
+        self.pods: tuple[str, ...] = ()
 
     async def List(  # noqa: N802 - gRPC's name
         self, request: api.ListPodResourcesRequest, context: "grpc.aio.ServicerContext[object, object]"
     ) -> api.ListPodResourcesResponse:
         self.asked.release()
         await self.answer.acquire()
-        return api.ListPodResourcesResponse()
+        return api.ListPodResourcesResponse(pod_resources=[_pod(name) for name in self.pods])
 
     async def GetAllocatableResources(  # noqa: N802 - gRPC's name
         self, request: api.AllocatableResourcesRequest, context: "grpc.aio.ServicerContext[object, object]"
@@ -83,11 +90,35 @@ async def test_what_is_handed_out_while_the_kubelet_answers_is_asked_for_again_s
     lister: Lister, tmp_path: Path
 ) -> None:
     clock = SystemClock()
-    pod_resources = PodResources(tmp_path / "s", lambda _: False, lambda _: True, clock=clock, pulse=Pulse(clock))
+    pod_resources = PodResources(
+        tmp_path / "s", lambda *_: False, lambda _: True, clock=clock, pulse=Pulse(clock), own_pod=""
+    )
     asking = asyncio.create_task(pod_resources.run())
     await lister.asked.acquire()
     pod_resources.ask_soon()
     lister.answer.release()
     # Nothing is in use as far as that answer knows: the next question in turn comes after ten seconds.
     await asyncio.wait_for(lister.asked.acquire(), 8)
+    asking.cancel()
+
+
+async def test_a_kubelet_that_does_not_name_the_agents_own_pod_any_more_knows_nothing_of_use(
+    lister: Lister, tmp_path: Path
+) -> None:
+    heard: list[set[str]] = []
+    clock = SystemClock()
+
+    def hear(use: Use, asked: float) -> bool:
+        heard.append({device for devices in use.values() for device in devices})
+        return True
+
+    pod_resources = PodResources(tmp_path / "s", hear, lambda _: True, clock=clock, pulse=Pulse(clock), own_pod="agent")
+    asking = asyncio.create_task(pod_resources.run())
+    # It restarts: first it names no pod, then static ones, which come from a file, and at last all.
+    for pods in (("agent", "user"), (), ("static",), ("agent", "user", "static"), ("agent",)):
+        await asyncio.wait_for(lister.asked.acquire(), 20)
+        lister.pods = pods
+        lister.answer.release()
+    await asyncio.wait_for(lister.asked.acquire(), 20)
+    assert heard == [{"agent", "user"}, {"agent", "user", "static"}, {"agent"}]
     asking.cancel()

@@ -73,6 +73,7 @@ def test_the_mode_of_a_file_counts(tmp_path: Path) -> None:
         ("resources: []", "at least one is needed"),
         (GOOD.replace("include:", "path:"), "source.paths.path: unknown field; .* knows include, exclude"),
         (GOOD.replace("example.com/any", "example.com/camera"), "each name may stand only once"),
+        (GOOD.replace("example.com/any", "example.org/Camera"), "both set CAMERA_ID in a container"),
         (GOOD.replace("spec:", "spec:\n  mode: Try"), "mode: must be one of Serve, Preview"),
         (GOOD.replace("/dev/video*", "/etc/*"), "source.paths.include: '/etc/\\*' must be a path below /dev"),
         (GOOD.replace("example.com/any", "any"), "name: must be <domain>/<name>"),

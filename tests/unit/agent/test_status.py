@@ -121,7 +121,7 @@ def test_a_rejected_configuration_says_that_the_last_one_goes_on() -> None:
 def test_counts_are_exact_and_troubled_and_used_devices_are_listed_first_when_there_are_too_many() -> None:
     many = offer(MAX_LISTED_DEVICES + 100)
     holder = Holder(namespace="n", pod="p", container="c")
-    many.inventory.use({"d0599": (holder,)}, now=1e9, monotonic=1)
+    many.inventory.use({"d0599": (holder,)}, now=1e9, monotonic=1, asked=1)
     present = tuple(Candidate(id=f"d{number:04}") for number in range(MAX_LISTED_DEVICES + 100) if number != 555)
     many.inventory.observe(Discovery(candidates=present, steps=()), now=1e9, monotonic=2)
     resource = status(many).resources[0]

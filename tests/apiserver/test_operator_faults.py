@@ -1,0 +1,147 @@
+"""The operator behind a proxy that misbehaves: whatever happens on the way, things are in the end as they shall be."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from apiserver.api_proxy import ApiProxy, Ask, Fault, Rule, through
+from apiserver.objects import resource
+from apiserver.operator_world import RunningOperator, World, eventually, world_name
+from apiserver_fixture import Client, ControlPlane
+from device_plugin_operator.settings import Settings
+
+pytestmark = pytest.mark.timeout(180)
+
+LATE = 30.0
+"""Seconds that the API server may take for an answer."""
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """A config with two nodes; its content changes while things go wrong."""
+
+    world: World
+    nodes: tuple[str, str]
+
+    content = (resource(), resource("example.com/second"))
+
+    @classmethod
+    def come(cls, world: World) -> "Fleet":
+        """Config, nodes and agents come, and then the config gets its content."""
+        nodes = world.node("a"), world.node("b")
+        world.apply(rollout={"maxUnavailable": 2})
+        world.start(nodes)
+        for node in nodes:
+            world.report(node)
+        world.apply(rollout={"maxUnavailable": 2}, resources=list(cls.content))
+        return cls(world, nodes)
+
+    def settled(self) -> bool:
+        """One DaemonSet, one object for each node with the content in it, and a status that says so."""
+        objects = self.world.objects()
+        for node, item in objects.items():
+            if item.get("status", {}).get("observedRevision") != item["spec"]["revision"]:
+                self.world.report(node)
+        status = self.world.config.get("status", {})
+        wanted = [one["name"] for one in self.content]
+        return (
+            self.world.reason() == "AllNodesReady"
+            and status["nodes"] == {"desired": 2, "ready": 2, "updated": 2}
+            and self.world.daemonset is not None
+            and sorted(pod["spec"].get("nodeName", "") for pod in self.world.pods()) == sorted(self.nodes)
+            and sorted(objects) == sorted(self.nodes)
+            and {item["metadata"]["name"] for item in objects.values()}
+            == {f"{self.world.name}.{n}" for n in self.nodes}
+            and all([one["name"] for one in item["spec"]["resources"]] == wanted for item in objects.values())
+        )
+
+
+@pytest.fixture(scope="module")
+def proxy(controllers: ControlPlane) -> Iterator[ApiProxy]:
+    with ApiProxy(controllers.url, controllers.ca_file) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def operator(controllers: ControlPlane, proxy: ApiProxy) -> Iterator[RunningOperator]:
+    path = through(proxy, controllers)
+    with RunningOperator(Settings(agent_image="agent:1", http_port=0, kubeconfig=str(path))) as running:
+        yield running
+
+
+@pytest.fixture(scope="module", autouse=True)
+def late(operator: RunningOperator, proxy: ApiProxy, api: Client) -> Iterator[World]:
+    """A config whose reads take 30 s. It is there from the start: its own test is the last one to wait for it."""
+    world = World(api, "late")
+    with proxy.following(lambda ask: Fault(late=LATE) if ask.reads and ask.path.endswith("/late") else None):
+        world.apply()
+        yield world
+    world.close()
+
+
+@pytest.fixture
+def world(api: Client, request: pytest.FixtureRequest) -> Iterator[World]:
+    made = World(api, world_name(request.node.name))
+    yield made
+    made.close()
+
+
+def some(fault: Fault, hits: Callable[[Ask], bool] = lambda _: True) -> Rule:
+    """Of three equal requests the second; the Lease has tests of its own.
+
+    Not the first: all that is done for the first time would fail, and that many failures in a row make long pauses.
+    """
+    seen: Counter[tuple[str, str, bool]] = Counter()
+
+    def rule(ask: Ask) -> Fault | None:
+        if "/leases" in ask.path or not hits(ask):
+            return None
+        key = (ask.method, ask.path, ask.watches)
+        seen[key] += 1
+        return fault if seen[key] % 3 == 2 else None
+
+    return rule
+
+
+def watches(ask: Ask) -> bool:
+    return ask.watches
+
+
+def own_watches(ask: Ask) -> bool:
+    """Those of NodeDevicePlugins and pods: the others are kopf's, which ends over some faults."""
+    return ask.watches and ask.path.endswith(("/nodedeviceplugins", "/pods"))
+
+
+def writes(ask: Ask) -> bool:
+    return ask.method != "GET"
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        pytest.param(some(Fault(cut=0.0), watches), id="watches are cut"),
+        pytest.param(some(Fault(cut=0.5), watches), id="watches break off within an event"),
+        pytest.param(some(Fault(error_event=410), watches), id="watches say that they are too old"),
+        pytest.param(some(Fault(status=410), own_watches), id="watches are refused as too old"),
+        pytest.param(some(Fault(status=429, retry_after=1)), id="some requests are too many"),
+        pytest.param(some(Fault(status=500)), id="some requests fail"),
+        pytest.param(some(Fault(cut=0.5)), id="some answers arrive by half"),
+        pytest.param(some(Fault(cut=0.0), writes), id="some writes are done and not answered"),
+    ],
+)
+def test_a_config_is_served_and_nothing_is_lost_or_made_twice_although(
+    rule: Rule, operator: RunningOperator, proxy: ApiProxy, world: World
+) -> None:
+    with proxy.following(rule):
+        fleet = Fleet.come(world)
+        eventually(fleet.settled, "all is as it shall be, in spite of it", within=60, every=0.2)
+    eventually(fleet.settled, "and afterwards", every=0.2)
+    assert operator.runs
+
+
+def test_a_config_whose_answers_take_30_s_is_served_and_holds_up_no_other(late: World, world: World) -> None:
+    world.apply()
+    eventually(world.reason, "another config is served meanwhile", within=15)
+    eventually(lambda: late.daemonset and late.reason(), "it is served", within=90)
