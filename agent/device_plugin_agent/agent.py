@@ -19,7 +19,7 @@ from device_plugin_agent.claims.gone import Departures
 from device_plugin_agent.claims.ledger import Claimant
 from device_plugin_agent.claims.store import Store
 from device_plugin_agent.clock import Clock
-from device_plugin_agent.desired import LastGood
+from device_plugin_agent.desired import Desired, LastGood
 from device_plugin_agent.devinfo.upkeep import Upkeep as DeviceInfoUpkeep
 from device_plugin_agent.http import HttpServer, all_of
 from device_plugin_agent.kubelet import KubeletSocket, remove_leftovers, socket_names
@@ -137,7 +137,8 @@ class Agent:
             if spec is not None:
                 supervisor.apply(spec)
             elif (saved := self._saved.load()) is not None:
-                self._accept(saved)
+                supervisor.resume(saved.leaving)
+                self._accept(saved.spec)
             if report is not None and api is not None:
                 tasks.create_task(report.run())
                 tasks.create_task(self._follow(api, report))
@@ -217,7 +218,7 @@ class Agent:
             return
         self._rejection = None
         if spec != before:
-            self._saved.save(spec)
+            self._saved.save(Desired(spec=spec, leaving=self._supervisor.leaving()))
 
     def _build(self, stored: NodeStatus) -> NodeStatus:
         spec = self._supervisor.spec

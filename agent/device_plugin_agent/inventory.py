@@ -112,10 +112,11 @@ class Inventory:
 
     def observe(self, discovery: Discovery, *, now: float, monotonic: float) -> None:
         """Take in one look at the host. `now` is Unix time."""
+        found = {candidate.id: candidate for candidate in discovery.candidates}
         if self._draining:
+            self._replace({device_id: _recognised(entry, found) for device_id, entry in self._entries.items()})
             self._forget(monotonic)
             return
-        found = {candidate.id: candidate for candidate in discovery.candidates}
         entries: dict[str, Entry] = {}
         for device_id in sorted({*found, *self._entries}):
             known = self._entries.get(device_id)
@@ -222,10 +223,8 @@ class Inventory:
                 if known.track.state is device.state:
                     track = replace(known.track, since=min(known.track.since, since[device.id]))
                     known = replace(known, track=track)
-                if known.device == Candidate(id=device.id) and not known.present:
-                    known = replace(known, device=_reported(device))
-                entries[device.id] = known
-            elif device.reason not in (NOT_SELECTED, CLAIMED):
+                entries[device.id] = _recognised(known, {device.id: _reported(device)})
+            elif device.allocated_to if self._draining else device.reason not in (NOT_SELECTED, CLAIMED):
                 entries[device.id] = Entry(
                     device=_reported(device),
                     track=Track(
@@ -240,6 +239,7 @@ class Inventory:
                         )
                     },
                     present=False,
+                    selected=not self._draining,
                     # Which of its slots each has, podresources will tell.
                     use={slot_ids(device.id, self.replicas)[0]: device.allocated_to} if device.allocated_to else {},
                     gone_at=monotonic,
@@ -286,10 +286,9 @@ class Inventory:
             track=gone,
             tracks={EXISTS: gone},
             present=False,
-            selected=not self._draining,
             gone_at=monotonic,
         )
-        return self._judged(entry, now, monotonic)
+        return self._unwanted(entry, now) if self._draining else self._judged(entry, now, monotonic)
 
     def _first_look(self, found: Candidate, now: float, monotonic: float) -> Entry:
         track = step(None, exists(found, _name(found)), self.health, now=now, monotonic=monotonic)
@@ -381,6 +380,13 @@ class Inventory:
 def _without_old_allocations(entry: Entry, monotonic: float) -> Entry:
     fresh = {slot: at for slot, at in entry.allocated_at.items() if monotonic - at < ALLOCATION_GRACE}
     return entry if len(fresh) == len(entry.allocated_at) else replace(entry, allocated_at=fresh)
+
+
+def _recognised(entry: Entry, found: Mapping[str, Candidate]) -> Entry:
+    """With what was found of it, where nothing but its ID is known."""
+    device = entry.device
+    bare = not entry.present and device == Candidate(id=device.id)
+    return replace(entry, device=found.get(device.id, device)) if bare else entry
 
 
 def _reported(device: Device) -> Candidate:

@@ -147,16 +147,16 @@ class Registration:
         """Keep it registered until cancelled, or until it leaves; then close the streams."""
         failures = 0
         try:
-            while True:
+            while not self._plugin.leaving:
                 identity = await self._kubelet.present()
                 lived, why = await self._once(identity)
                 failures = 1 if lived >= _STABLE else failures + 1
                 if not self.state.now:
                     self._metrics.register_failures.labels(self._plugin.resource.name).inc()
                 self._set(Registered(message=why, at=self.state.at))
-                if self._plugin.leaving:
-                    return
-                if await self._kubelet.another_than(identity, pause(failures, self._jitter())):
+                if not self._plugin.leaving and await self._kubelet.another_than(
+                    identity, pause(failures, self._jitter())
+                ):
                     failures = 0
         finally:
             await self._stop_serving()

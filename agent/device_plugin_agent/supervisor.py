@@ -27,6 +27,7 @@ from device_plugin_agent.prober import Prober
 from device_plugin_agent.pulse import Pulse
 from device_plugin_agent.serving import (
     Prepared,
+    Rejected,
     prepare,
     withheld,
     without_claimed,
@@ -77,6 +78,8 @@ class _Served:
     preview: bool
     """Looked at and reported, and nothing else."""
     due: float = 0.0
+    resumed: bool
+    """Whether another process began to drain it: then podresources alone can tell what is still in use."""
     draining: bool = False
     discovery: Discovery = _NOT_LOOKED
     """The last look, before it is known what belongs to other configs."""
@@ -109,7 +112,7 @@ class Supervisor:
         self._claims = claims
         self._cdi = cdi
         self._devinfo = devinfo
-        self._use_known = False
+        self._use_known = asyncio.Event()
         self._taken_over = False
         self._kept: frozenset[Named] = frozenset()
         self._used: frozenset[Named] = frozenset()
@@ -146,7 +149,7 @@ class Supervisor:
         for name, wanted in self._wanted.items():
             known = self._served.get(name)
             if known is None:
-                self._start(wanted)
+                self._start(wanted, preview=self._preview)
             elif known.preview != self._preview:
                 self._drain(known)  # when nothing is left of it, it starts again as it shall be
             elif known.resource != wanted.resource or known.draining:
@@ -160,6 +163,20 @@ class Supervisor:
         self._cordon(spec)
         self._look()
         self._events.fire()
+
+    def resume(self, leaving: Iterable[Resource]) -> None:
+        """Go on draining what left the configuration before this process began."""
+        for resource in leaving:
+            try:
+                prepared = prepare(resource, self._host, self._clock)
+            except Rejected as error:
+                _log.warning("Could not go on draining", extra={"resource": resource.name, "err": str(error)})
+                continue
+            self._drain(self._start(prepared, preview=False, resumed=True))
+
+    def leaving(self) -> tuple[Resource, ...]:
+        """What left the configuration while a container had a device of it."""
+        return tuple(served.resource for served in self._serving().values() if served.draining)
 
     def adopt(self, status: NodeStatus) -> None:
         """Take over what the last agent process reported of the same configuration."""
@@ -220,10 +237,11 @@ class Supervisor:
             in_use = in_use or bool(holders)
             with self._news(served):
                 served.inventory.use(holders, now=now, monotonic=monotonic, asked=asked)
+        first = not self._use_known.is_set()
+        self._use_known.set()
         self._end_drained()
         self._cdi.heard(use.keys(), serving.keys())
         self._devinfo.heard(use, serving.keys())
-        first, self._use_known = not self._use_known, True
         if first or self._kept - self._in_inventory():
             self._claim()
         before, self._used = self._used, self._in_use()
@@ -290,7 +308,7 @@ class Supervisor:
         by_cdi = not served.preview and served.resource.allocation.by_cdi(runtime=self._runtime)
         served.plugin.cdi = served.cdi if by_cdi else None
 
-    def _start(self, wanted: Prepared) -> None:
+    def _start(self, wanted: Prepared, *, preview: bool, resumed: bool = False) -> _Served:
         resource = wanted.resource
         inventory = Inventory(resource.health, resource.sharing.replicas)
         plugin = DevicePlugin(
@@ -318,6 +336,7 @@ class Supervisor:
             tell=lambda seen: self._probed(resource.name, seen),
         )
         looked = asyncio.Event()
+        known = (prober.started, looked, *([self._use_known] if resumed else []))
         self._begin(wanted.source)
         _, former = self._ending.pop(resource.name, (None, None))
         served = self._served[resource.name] = _Served(
@@ -329,14 +348,14 @@ class Supervisor:
             cdi=self._cdi.file(resource.name),
             prober=prober,
             looked=looked,
-            task=self._tasks.create_task(
-                self._run_after(former, (prober.started, looked), None if self._preview else registration)
-            ),
+            task=self._tasks.create_task(self._run_after(former, known, None if preview else registration)),
             probing=self._tasks.create_task(prober.run()),
-            preview=self._preview,
+            preview=preview,
+            resumed=resumed,
         )
         self._choose_cdi(served)
-        _log.info("Previewing" if self._preview else "Serving", extra={"resource": resource.name})
+        _log.info("Previewing" if preview else "Serving", extra={"resource": resource.name})
+        return served
 
     def _begin(self, source: Source) -> None:
         if isinstance(source, Watching):
@@ -381,18 +400,19 @@ class Supervisor:
 
     def _end_drained(self) -> None:
         for name, served in list(self._served.items()):
-            if served.draining and not served.inventory.entries:
+            known = self._use_known.is_set() or not served.resumed
+            if served.draining and known and not served.inventory.entries:
                 self._write_files(served)
                 del self._served[name]
+                # An empty list is a clean end; a stream that just breaks leaves its capacity for five minutes.
+                served.plugin.leave()
                 self._ending[name] = served, self._tasks.create_task(self._end(served))
                 _log.info("No longer serving", extra={"resource": name})
                 if name in self._wanted:
-                    self._start(self._wanted[name])
+                    self._start(self._wanted[name], preview=self._preview)
                     self._events.fire()
 
     async def _end(self, served: _Served) -> None:
-        # An empty list is a clean end; a stream that just breaks leaves its capacity on the node for five minutes.
-        served.plugin.leave()
         await asyncio.wait((served.task,), timeout=_FAREWELL)
         served.probing.cancel()
         served.task.cancel()
@@ -435,7 +455,7 @@ class Supervisor:
             if not served.draining:
                 taken |= {mark: name for device in served.discovery.candidates for mark in device.marks}
         withheld = self._claim()
-        held = self._claims.held(self._in_use() if self._use_known else None)
+        held = self._claims.held(self._in_use() if self._use_known.is_set() else None)
         for name, served in looked.items():
             found = without_held(served.discovery, _of(name, held))
             with self._news(served):
@@ -473,7 +493,7 @@ class Supervisor:
         ]
         self._kept = self._in_inventory()
         before = self._claims.contested()
-        withheld = self._claims.settle(wants, self._kept if self._use_known and self._taken_over else None)
+        withheld = self._claims.settle(wants, self._kept if self._use_known.is_set() and self._taken_over else None)
         if self._claims.contested() != before:
             self._changed()
         if self._claims.busy:

@@ -5,12 +5,16 @@ import http.client
 import json
 import ssl
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 Json = dict[str, Any]
+
+_COMES_AGAIN = 30
+"""How often it comes again when the server asks for that (429), as it does for a moment after a CRD has changed."""
 
 _PATCH_TYPES = {
     "merge": "application/merge-patch+json",
@@ -76,7 +80,11 @@ class Client:
             content = json.dumps(body).encode()
             headers["Content-Type"] = content_type
         with self._turn:
-            status, answer = self._exchange(method, target, content, headers)
+            for _ in range(_COMES_AGAIN):
+                status, later, answer = self._exchange(method, target, content, headers)
+                if status != http.client.TOO_MANY_REQUESTS or later is None:
+                    break
+                time.sleep(later)
         try:
             parsed = json.loads(answer)
         except ValueError:
@@ -85,12 +93,16 @@ class Client:
             raise ApiError(status, parsed if "text" not in parsed else {"message": parsed["text"]})
         return dict(parsed)
 
-    def _exchange(self, method: str, target: str, content: bytes | None, headers: dict[str, str]) -> tuple[int, bytes]:
+    def _exchange(
+        self, method: str, target: str, content: bytes | None, headers: dict[str, str]
+    ) -> tuple[int, int | None, bytes]:
+        """Status, seconds after which to come again where the server asks for that, content."""
         reused = self._connection.sock is not None
         try:
             self._connection.request(method, target, content, headers)
             response = self._connection.getresponse()
-            return response.status, response.read()
+            later = response.headers.get("Retry-After")
+            return response.status, None if later is None else int(later), response.read()
         except (http.client.HTTPException, OSError) as error:
             self._connection.close()
             # The server may have closed the connection while it lay idle; then it has seen nothing of this request.

@@ -45,6 +45,45 @@ async def test_a_resource_removed_while_used_drains(bench: Bench) -> None:
         await bench.until(lambda: list(bench.states().values()) == ["NotSelected"])
 
 
+async def test_a_resource_that_drains_is_still_told_of_by_the_next_agent_process(bench: Bench) -> None:
+    bench.plug("video0", "video1")
+    bench.api.put(spec(resource(), resource(OTHER, "/dev/other*")))
+    pod = Pod("p")
+    async with bench.agent():
+        await bench.offers(2, 2)
+        await bench.kubelet.admit(pod, "c", {CAMERA: 1})
+        await bench.until(lambda: bench.api.reported().counts.allocated == 1)
+        bench.api.put(spec(resource(OTHER, "/dev/other*"), revision="r2"))
+        await bench.until(lambda: list(bench.states().values()) == ["NotSelected"])
+    (before,) = bench.resource_status().devices
+    async with bench.agent():
+        await bench.until(lambda: len(bench.kubelet.registrations) == 4)
+        await bench.offers(0, 1)
+        await bench.until(lambda: bench.resource_status().registered)
+        assert bench.resource_status().devices == (before,)
+        bench.kubelet.delete_pod(pod)
+        await bench.until(lambda: [each.name for each in bench.api.reported().resources] == [OTHER])
+    async with bench.agent():
+        await bench.offers(0, 0, OTHER)
+        await bench.until(lambda: len(bench.kubelet.registrations) == 5)
+
+
+async def test_a_resource_that_drains_and_comes_back_after_a_restart_is_offered_again(bench: Bench) -> None:
+    bench.plug("video0", "video1")
+    bench.api.put(spec(resource(), resource(OTHER, "/dev/other*")))
+    async with bench.agent():
+        await bench.offers(2, 2)
+        await bench.kubelet.admit(Pod("p"), "c", {CAMERA: 1})
+        await bench.until(lambda: bench.api.reported().counts.allocated == 1)
+        bench.api.put(spec(resource(OTHER, "/dev/other*"), revision="r2"))
+        await bench.until(lambda: list(bench.states().values()) == ["NotSelected"])
+    async with bench.agent():
+        await bench.offers(0, 1)
+        bench.api.put(spec(resource(), resource(OTHER, "/dev/other*"), revision="r3"))
+        await bench.offers(2, 2)
+        await bench.until(lambda: bench.states() == {"video0": "Works", "video1": "Works"})
+
+
 async def test_a_renamed_resource_does_not_offer_again_what_a_container_still_has(bench: Bench) -> None:
     bench.plug("video0")
     bench.api.put(spec(resource()))
