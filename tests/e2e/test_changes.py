@@ -102,6 +102,38 @@ def test_a_config_deleted_while_the_operator_is_away_leaves_nothing_stuck(bed: B
         )
 
 
+def test_agents_that_are_replaced_by_others_leave_pods_their_devices_and_know_them_again(bed: Bed) -> None:
+    bed.plug(NODE, 0, 1)
+    bed.plug(OTHER, 0)
+    bed.apply(bed.spec(selector={"kubernetes.io/os": "linux"}))
+    bed.settled()
+    bed.pod("old", 1, node=NODE)
+    bed.running("old")
+
+    def users() -> dict[str, list[str]]:
+        return {
+            name: [user["pod"] for user in device.get("allocatedTo", [])] for name, device in bed.reported().items()
+        }
+
+    until(lambda: ["old"] in users().values(), "the user is known")
+    known, check = users(), bed.undisturbed("old")
+    before = {pod["metadata"]["uid"] for pod in bed.agents()}
+    # An upgrade changes the image: another template, as here, and agents of both kinds side by side for a while.
+    bed.change({"agent": {"logLevel": "debug"}})
+    until(
+        lambda: len(now := {pod["metadata"]["uid"] for pod in bed.agents()}) == 2 and not now & before,
+        "all agents are others",
+        limit=90,
+    )
+    bed.settled()
+    bed.kubelet_has(0, 1)
+    until(lambda: users() == known, "the user is known again")
+    check()
+    bed.pod("new", 1, node=NODE)
+    bed.running("new")
+    assert bed.told("new")[2] != bed.told("old")[2]
+
+
 def test_a_daemonset_edited_by_hand_is_put_back(bed: Bed) -> None:
     bed.plug(NODE, 0)
     bed.apply()
