@@ -28,6 +28,7 @@ from device_plugin_agent.node_api import NodeApi, Seen, Unavailable
 from device_plugin_agent.podresources import PodResources, Use
 from device_plugin_agent.pulse import Pulse
 from device_plugin_agent.report import Report, decode_status, describe
+from device_plugin_agent.served import Starter
 from device_plugin_agent.serving import Rejected, withheld
 from device_plugin_agent.settings import Settings
 from device_plugin_agent.slots import device_of
@@ -107,16 +108,21 @@ class Agent:
                 claims=claims,
                 cdi=Upkeep(settings.cdi_dir, settings.config_uid, self._clock),
                 devinfo=DeviceInfoUpkeep(settings.devinfo_dir, settings.config_uid, self._clock),
-                kubelet=kubelet,
-                plugins_dir=settings.device_plugins_dir,
-                socket_names=socket_names(owner, secrets.token_hex(4)),
+                starter=Starter(
+                    kubelet=kubelet,
+                    plugins_dir=settings.device_plugins_dir,
+                    socket_names=socket_names(owner, secrets.token_hex(4)),
+                    clock=self._clock,
+                    metrics=metrics,
+                    jitter=self._jitter,
+                    changed=self._changed,
+                    handed_out=pod_resources.ask_soon,
+                    tasks=tasks,
+                ),
                 clock=self._clock,
                 pulse=pulse,
                 metrics=metrics,
-                jitter=self._jitter,
                 changed=self._changed,
-                handed_out=pod_resources.ask_soon,
-                tasks=tasks,
             )
             census = Census(
                 offers=supervisor.offers,

@@ -4,27 +4,21 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 
 from msgspec.structs import replace
 
-from device_plugin_agent.cdi.files import CdiFile
 from device_plugin_agent.cdi.upkeep import Upkeep
 from device_plugin_agent.claims.claims import Claims
 from device_plugin_agent.claims.ledger import Claim, Named
 from device_plugin_agent.clock import Clock, unix_time
 from device_plugin_agent.devinfo.upkeep import Upkeep as DeviceInfoUpkeep
-from device_plugin_agent.health.lookout import DEADLINE, Lookout
 from device_plugin_agent.health.tracker import RECOVERY_PERIOD, Observation
 from device_plugin_agent.http import Answer
-from device_plugin_agent.inventory import Inventory
-from device_plugin_agent.kubelet import KubeletSocket, Registration
 from device_plugin_agent.metrics import Metrics
-from device_plugin_agent.plugin import DevicePlugin
 from device_plugin_agent.podresources import Use
-from device_plugin_agent.prober import Prober
 from device_plugin_agent.pulse import Pulse
+from device_plugin_agent.served import Served, Starter
 from device_plugin_agent.serving import (
     Prepared,
     Rejected,
@@ -36,7 +30,7 @@ from device_plugin_agent.serving import (
     without_taken,
 )
 from device_plugin_agent.signal import Signal
-from device_plugin_agent.sources import Discovery, HostView, Source, Watching
+from device_plugin_agent.sources import HostView, Source, Watching
 from device_plugin_agent.status import Offer
 from device_plugin_agent.uevents import Uevent, Uevents
 from device_plugin_agent.watch import DirectoryWatch
@@ -50,39 +44,10 @@ _SETTLE = 0.005
 _LOOK_INTERVAL = 0.1
 """Seconds between two looks at least, however many events there are."""
 
-_FAREWELL = 2.0
-"""Seconds that a resource which leaves waits for the kubelet to hear of it."""
-
 _LONGEST_TURN = 30.0
 """Seconds between two looks for work while nothing is served."""
 
 _log = logging.getLogger(__name__)
-
-
-_NOT_LOOKED = Discovery(candidates=(), steps=())
-
-
-@dataclass(kw_only=True)
-class _Served:
-    resource: Resource
-    source: Source
-    inventory: Inventory
-    plugin: DevicePlugin
-    registration: Registration
-    cdi: CdiFile
-    prober: Prober
-    looked: asyncio.Event
-    """Whether it is known what is there."""
-    task: asyncio.Task[None]
-    probing: asyncio.Task[None]
-    preview: bool
-    """Looked at and reported, and nothing else."""
-    due: float = 0.0
-    resumed: bool
-    """Whether another process began to drain it: then podresources alone can tell what is still in use."""
-    draining: bool = False
-    discovery: Discovery = _NOT_LOOKED
-    """The last look, before it is known what belongs to other configs."""
 
 
 class Supervisor:
@@ -95,43 +60,32 @@ class Supervisor:
         claims: Claims,
         cdi: Upkeep,
         devinfo: DeviceInfoUpkeep,
-        kubelet: KubeletSocket,
-        plugins_dir: Path,
-        socket_names: Iterator[str],
+        starter: Starter,
         clock: Clock,
         pulse: Pulse,
         metrics: Metrics,
-        jitter: Callable[[], float],
         changed: Callable[[], None],
-        handed_out: Callable[[], None],
-        tasks: asyncio.TaskGroup,
     ) -> None:
         self.spec: NodeSpec | None = None
-        self._tasks = tasks
         self._host = host
         self._claims = claims
         self._cdi = cdi
         self._devinfo = devinfo
+        self._starter = starter
         self._use_known = asyncio.Event()
         self._taken_over = False
         self._kept: frozenset[Named] = frozenset()
         self._used: frozenset[Named] = frozenset()
-        self._kubelet = kubelet
-        self._plugins_dir = plugins_dir
-        self._socket_names = socket_names
         self._clock = clock
         self._pulse = pulse
         self._metrics = metrics
-        self._jitter = jitter
         self._changed = changed
-        self._handed_out = handed_out
-        self._served: dict[str, _Served] = {}
+        self._served: dict[str, Served] = {}
         self._wanted: dict[str, Prepared] = {}
         self._preview = False
         self._runtime = False
         """Whether the container runtime takes CDI devices, and their directory is there."""
-        self._ending: dict[str, tuple[_Served, asyncio.Task[None]]] = {}
-        self._lookout = Lookout()
+        self._ending: dict[str, tuple[Served, asyncio.Task[None]]] = {}
         self._events = Signal()
         self._looked = float("-inf")
 
@@ -300,61 +254,28 @@ class Supervisor:
                 served.source.pardon(lifted)
                 self._events.fire()
 
-    def _serving(self) -> dict[str, _Served]:
+    def _serving(self) -> dict[str, Served]:
         """All that the kubelet has or shall have."""
         return {name: served for name, served in self._served.items() if not served.preview}
 
-    def _choose_cdi(self, served: _Served) -> None:
+    def _choose_cdi(self, served: Served) -> None:
         by_cdi = not served.preview and served.resource.allocation.by_cdi(runtime=self._runtime)
         served.plugin.cdi = served.cdi if by_cdi else None
 
-    def _start(self, wanted: Prepared, *, preview: bool, resumed: bool = False) -> _Served:
-        resource = wanted.resource
-        inventory = Inventory(resource.health, resource.sharing.replicas)
-        plugin = DevicePlugin(
-            resource,
-            inventory,
-            clock=self._clock,
-            metrics=self._metrics,
-            handed_out=self._handed_out,
-        )
-        registration = Registration(
-            plugin,
-            kubelet=self._kubelet,
-            directory=self._plugins_dir,
-            socket_names=self._socket_names,
-            clock=self._clock,
-            metrics=self._metrics,
-            jitter=self._jitter,
-            changed=self._changed,
-        )
-        prober = Prober(
-            inventory,
-            wanted.probes,
-            lookout=self._lookout,
-            clock=self._clock,
-            tell=lambda seen: self._probed(resource.name, seen),
-        )
-        looked = asyncio.Event()
-        known = (prober.started, looked, *([self._use_known] if resumed else []))
+    def _start(self, wanted: Prepared, *, preview: bool, resumed: bool = False) -> Served:
+        name = wanted.resource.name
         self._begin(wanted.source)
-        _, former = self._ending.pop(resource.name, (None, None))
-        served = self._served[resource.name] = _Served(
-            resource=resource,
-            source=wanted.source,
-            inventory=inventory,
-            plugin=plugin,
-            registration=registration,
-            cdi=self._cdi.file(resource.name),
-            prober=prober,
-            looked=looked,
-            task=self._tasks.create_task(self._run_after(former, known, None if preview else registration)),
-            probing=self._tasks.create_task(prober.run()),
+        _, former = self._ending.pop(name, (None, None))
+        served = self._served[name] = self._starter.start(
+            wanted,
+            self._cdi.file(name),
             preview=preview,
             resumed=resumed,
+            former=former,
+            known=(self._use_known,) if resumed else (),
+            tell=lambda seen: self._probed(name, seen),
         )
         self._choose_cdi(served)
-        _log.info("Previewing" if preview else "Serving", extra={"resource": resource.name})
         return served
 
     def _begin(self, source: Source) -> None:
@@ -373,7 +294,7 @@ class Supervisor:
             with self._news(served):
                 served.inventory.probed(seen, now=self._clock.now(), monotonic=self._clock.monotonic())
 
-    def _update(self, served: _Served, wanted: Prepared) -> None:
+    def _update(self, served: Served, wanted: Prepared) -> None:
         resource = wanted.resource
         if served.draining:
             served.draining = False
@@ -389,7 +310,7 @@ class Supervisor:
         with self._news(served):
             served.inventory.share(resource.sharing.replicas)
 
-    def _drain(self, served: _Served) -> None:
+    def _drain(self, served: Served) -> None:
         if not served.draining:
             served.draining = True
             now, monotonic = self._clock.now(), self._clock.monotonic()
@@ -404,43 +325,23 @@ class Supervisor:
             if served.draining and known and not served.inventory.entries:
                 self._write_files(served)
                 del self._served[name]
-                # An empty list is a clean end; a stream that just breaks leaves its capacity for five minutes.
-                served.plugin.leave()
-                self._ending[name] = served, self._tasks.create_task(self._end(served))
+                self._ending[name] = served, self._starter.end(served, partial(self._ended, served))
                 _log.info("No longer serving", extra={"resource": name})
                 if name in self._wanted:
                     self._start(self._wanted[name], preview=self._preview)
                     self._events.fire()
 
-    async def _end(self, served: _Served) -> None:
-        await asyncio.wait((served.task,), timeout=_FAREWELL)
-        served.probing.cancel()
-        served.task.cancel()
-        await asyncio.wait((served.task, served.probing))
+    def _ended(self, served: Served) -> None:
         name = served.resource.name
         if name in self._ending and self._ending[name][0] is served:
             del self._ending[name]
         self._changed()
 
-    async def _run_after(
-        self, former: asyncio.Task[None] | None, known: Iterable[asyncio.Event], registration: Registration | None
-    ) -> None:
-        """A resource that comes back waits for its former stream: the end of an older one disconnects a newer (R5)."""
-        if former is not None:
-            await asyncio.wait((former,))
-        # Else a restart of the agent would show the kubelet every device as Unhealthy for a moment.
-        with suppress(TimeoutError):
-            async with asyncio.timeout(DEADLINE):
-                for event in known:
-                    await event.wait()
-        if registration is not None:
-            await registration.run()
-
     def _look(self) -> None:
         """Look at every resource whose time has come. Nothing in here waits: readers never see half a change."""
         now, monotonic = self._clock.now(), self._clock.monotonic()
         self._looked = monotonic
-        looked: dict[str, _Served] = {}
+        looked: dict[str, Served] = {}
         taken: dict[str, str] = {}
         for name, served in self._served.items():
             if monotonic >= served.due:
@@ -514,7 +415,7 @@ class Supervisor:
         )
 
     @contextmanager
-    def _news(self, served: _Served) -> Iterator[None]:
+    def _news(self, served: Served) -> Iterator[None]:
         """Tell everybody, and the log, what the block changed."""
         before = served.inventory.version
         known = {device_id: entry.track for device_id, entry in served.inventory.entries.items()}
@@ -540,7 +441,7 @@ class Supervisor:
         served.prober.changed.fire()
         self._changed()
 
-    def _write_files(self, served: _Served) -> None:
+    def _write_files(self, served: Served) -> None:
         if served.preview:
             return
         settings = None if served.plugin.cdi is None else served.resource.allocation
