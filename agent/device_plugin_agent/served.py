@@ -1,0 +1,160 @@
+"""One resource that is served: what belongs to it, how it begins and how it ends."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from device_plugin_agent.cdi.files import CdiFile
+from device_plugin_agent.clock import Clock
+from device_plugin_agent.health.lookout import DEADLINE, Lookout
+from device_plugin_agent.inventory import Inventory
+from device_plugin_agent.kubelet import KubeletSocket, Registration
+from device_plugin_agent.metrics import Metrics
+from device_plugin_agent.plugin import DevicePlugin
+from device_plugin_agent.prober import Prober, Tell
+from device_plugin_agent.serving import Prepared
+from device_plugin_agent.sources import Discovery, Source
+from device_plugin_api.resource import Resource
+
+_FAREWELL = 2.0
+"""Seconds that a resource which leaves waits for the kubelet to hear of it."""
+
+_NOT_LOOKED = Discovery(candidates=(), steps=())
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(kw_only=True)
+class Served:
+    """A resource and all that works for it."""
+
+    resource: Resource
+    source: Source
+    inventory: Inventory
+    plugin: DevicePlugin
+    registration: Registration
+    cdi: CdiFile
+    prober: Prober
+    looked: asyncio.Event
+    """Whether it is known what is there."""
+    task: asyncio.Task[None]
+    probing: asyncio.Task[None]
+    preview: bool
+    """Looked at and reported, and nothing else."""
+    resumed: bool
+    """Whether another process began to drain it: then podresources alone can tell what is still in use."""
+    draining: bool = False
+    due: float = 0.0
+    """Monotonic time of the next look."""
+    discovery: Discovery = _NOT_LOOKED
+    """The last look, before it is known what belongs to other configs."""
+
+
+class Starter:
+    """Begins and ends what serves a resource."""
+
+    def __init__(
+        self,
+        *,
+        kubelet: KubeletSocket,
+        plugins_dir: Path,
+        socket_names: Iterator[str],
+        clock: Clock,
+        metrics: Metrics,
+        jitter: Callable[[], float],
+        changed: Callable[[], None],
+        handed_out: Callable[[], None],
+        tasks: asyncio.TaskGroup,
+    ) -> None:
+        self._kubelet = kubelet
+        self._plugins_dir = plugins_dir
+        self._socket_names = socket_names
+        self._clock = clock
+        self._metrics = metrics
+        self._jitter = jitter
+        self._changed = changed
+        self._handed_out = handed_out
+        self._tasks = tasks
+        self._lookout = Lookout()
+
+    def start(
+        self,
+        wanted: Prepared,
+        cdi: CdiFile,
+        *,
+        preview: bool,
+        resumed: bool,
+        former: asyncio.Task[None] | None,
+        known: Iterable[asyncio.Event],
+        tell: Tell,
+    ) -> Served:
+        """Begin. It registers once its devices were looked at, `known` has come, and its `former` self is gone."""
+        resource = wanted.resource
+        inventory = Inventory(resource.health, resource.sharing.replicas)
+        plugin = DevicePlugin(
+            resource,
+            inventory,
+            clock=self._clock,
+            metrics=self._metrics,
+            handed_out=self._handed_out,
+        )
+        registration = Registration(
+            plugin,
+            kubelet=self._kubelet,
+            directory=self._plugins_dir,
+            socket_names=self._socket_names,
+            clock=self._clock,
+            metrics=self._metrics,
+            jitter=self._jitter,
+            changed=self._changed,
+        )
+        prober = Prober(inventory, wanted.probes, lookout=self._lookout, clock=self._clock, tell=tell)
+        looked = asyncio.Event()
+        serving = _run_after(former, (prober.started, looked, *known), None if preview else registration)
+        _log.info("Previewing" if preview else "Serving", extra={"resource": resource.name})
+        return Served(
+            resource=resource,
+            source=wanted.source,
+            inventory=inventory,
+            plugin=plugin,
+            registration=registration,
+            cdi=cdi,
+            prober=prober,
+            looked=looked,
+            task=self._tasks.create_task(serving),
+            probing=self._tasks.create_task(prober.run()),
+            preview=preview,
+            resumed=resumed,
+        )
+
+    def end(self, served: Served, ended: Callable[[], None]) -> asyncio.Task[None]:
+        """Let the kubelet hear that nothing is left, then end."""
+        # An empty list is a clean end; a stream that just breaks leaves its capacity on the node for five minutes.
+        served.plugin.leave()
+        return self._tasks.create_task(_farewell(served, ended))
+
+
+async def _farewell(served: Served, ended: Callable[[], None]) -> None:
+    await asyncio.wait((served.task,), timeout=_FAREWELL)
+    served.probing.cancel()
+    served.task.cancel()
+    await asyncio.wait((served.task, served.probing))
+    ended()
+
+
+async def _run_after(
+    former: asyncio.Task[None] | None, known: Iterable[asyncio.Event], registration: Registration | None
+) -> None:
+    """A resource that comes back waits for its former stream: the end of an older one disconnects a newer (R5)."""
+    if former is not None:
+        await asyncio.wait((former,))
+    # Else a restart of the agent would show the kubelet every device as Unhealthy for a moment.
+    with suppress(TimeoutError):
+        async with asyncio.timeout(DEADLINE):
+            for event in known:
+                await event.wait()
+    if registration is not None:
+        await registration.run()
