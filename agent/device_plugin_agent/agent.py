@@ -87,7 +87,6 @@ class Agent:
             return in_use or bool(claims.in_the_way())
 
         async with contextlib.AsyncExitStack() as leaving, asyncio.TaskGroup() as tasks:
-            leaving.callback(claims.close)
             pod_resources = PodResources(
                 settings.pod_resources_socket,
                 used,
@@ -124,6 +123,7 @@ class Agent:
                 metrics=metrics,
                 changed=self._changed,
             )
+            leaving.callback(lambda: claims.close(quiet=supervisor.quiet()))
             census = Census(
                 offers=supervisor.offers,
                 revision=lambda: supervisor.spec.revision if supervisor.spec is not None else "",
@@ -173,7 +173,8 @@ class Agent:
                         "Could not ask for another config", extra={"config": claimant.config, "err": describe(error)}
                     )
                     continue
-                in_use = departures.seen(claimant, here=here, monotonic=self._clock.monotonic())
+                quiet = claims.quiet(claimant.uid)
+                in_use = departures.seen(claimant, here=here, quiet=quiet, monotonic=self._clock.monotonic())
                 if in_use is not None:
                     claims.bury(claimant.uid, in_use)
             await asyncio.sleep(_INHERIT_INTERVAL)

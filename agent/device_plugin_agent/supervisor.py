@@ -15,6 +15,7 @@ from device_plugin_agent.clock import Clock, unix_time
 from device_plugin_agent.devinfo.upkeep import Upkeep as DeviceInfoUpkeep
 from device_plugin_agent.health.tracker import RECOVERY_PERIOD, Observation
 from device_plugin_agent.http import Answer
+from device_plugin_agent.inventory import ALLOCATION_GRACE
 from device_plugin_agent.metrics import Metrics
 from device_plugin_agent.podresources import Use
 from device_plugin_agent.pulse import Pulse
@@ -73,6 +74,7 @@ class Supervisor:
         self._devinfo = devinfo
         self._starter = starter
         self._use_known = asyncio.Event()
+        self._began = clock.monotonic()
         self._taken_over = False
         self._kept: frozenset[Named] = frozenset()
         self._used: frozenset[Named] = frozenset()
@@ -173,6 +175,13 @@ class Supervisor:
             for name, served in self._served.items()
             if served.registration.state.now
         }
+
+    def quiet(self) -> bool:
+        """Whether podresources names everything that was handed out, also by the process before this one."""
+        entries = (entry for served in self._served.values() for entry in served.inventory.entries.values())
+        pending = any(entry.allocated_at for entry in entries)
+        settled = self._clock.monotonic() - self._began >= ALLOCATION_GRACE
+        return self._use_known.is_set() and settled and not pending
 
     def contested(self) -> tuple[ContestedDevice, ...]:
         """What other configs of this node want or own as well."""

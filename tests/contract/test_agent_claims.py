@@ -3,6 +3,7 @@
 from msgspec.structs import replace
 
 from contract.agent_bench import CAMERA, Bench, resource, spec
+from device_plugin_agent.inventory import ALLOCATION_GRACE
 from device_plugin_api.node import ContestedDevice, NodeSpec
 from kubelet_double.pods import Pod
 
@@ -170,6 +171,24 @@ async def test_what_a_deleted_config_owned_passes_on_once_no_container_has_it(be
         await other.until(lambda: len(offered(other)) == 1)
         bench.kubelet.delete_pod(pod)
         await other.until(lambda: len(offered(other)) == 2)
+
+
+async def test_what_a_deleted_config_owned_passes_on_at_once_when_nothing_it_handed_out_is_pending(
+    bench: Bench,
+) -> None:
+    other = bench.neighbour("lenses")
+    bench.plug("video0", "video1")
+    bench.api.put(cameras())
+    other.api.put(lenses())
+    async with bench.agent():
+        await bench.offers(2, 2)
+        await bench.kubelet.admit(Pod("p"), "c", {CAMERA: 1})
+        await bench.until(lambda: bench.api.reported().counts.allocated == 1)
+        bench.clock.pass_(ALLOCATION_GRACE)
+    bench.api.objects.clear()
+    async with other.agent():
+        # The bound is less than what would have to pass otherwise.
+        await other.until(lambda: len(other.states(LENS)) == 1, timeout=ALLOCATION_GRACE - 5)
 
 
 async def test_when_the_ledger_cannot_be_written_what_is_owned_is_served_and_nothing_else(bench: Bench) -> None:

@@ -81,8 +81,20 @@ class Claims:
         """Whether an agent of that config runs on this node."""
         return self._store.lives(uid)
 
-    def close(self) -> None:
-        """No longer count as living; what is owned stays owned."""
+    def quiet(self, uid: str) -> bool:
+        """Whether podresources names all that the last agent of that config handed out."""
+        page = self._ledger.get(uid)
+        return page is not None and page.quiet
+
+    def close(self, *, quiet: bool) -> None:
+        """No longer count as living; what is owned stays owned. `quiet`: podresources names all that was handed out."""
+        self._store.close()
+        if not quiet or self._store.lives(self.me.uid):
+            return
+        try:
+            self._store.change(lambda known: ledger.rest(known, self.me.uid))
+        except (Busy, ClaimsUnavailable) as error:
+            _log.info("Could not say that nothing is pending", extra={"err": str(error)})
         self._store.close()
 
     def bury(self, uid: str, in_use: Collection[Named]) -> None:

@@ -9,8 +9,8 @@ from device_plugin_agent.inventory import ALLOCATION_GRACE
 class Departures:
     """Since when a config has neither an agent on this node nor an object that names it. Pure but for its memory.
 
-    Its devices pass on only after podresources has been heard long enough after that: the last container it gave a
-    device to is named there once the kubelet has admitted its pod.
+    Its devices pass on only after podresources has been heard after that, and long enough unless its agent ended
+    quietly: the last container it gave a device to is named there once the kubelet has admitted its pod.
     """
 
     def __init__(self) -> None:
@@ -21,12 +21,12 @@ class Departures:
         """What podresources just said."""
         self._heard = monotonic, frozenset(in_use)
 
-    def seen(self, claimant: Claimant, *, here: bool, monotonic: float) -> frozenset[Named] | None:
+    def seen(self, claimant: Claimant, *, here: bool, quiet: bool, monotonic: float) -> frozenset[Named] | None:
         """Take in a look at it. When it is time to pass on what it owned: what is still in use of everything."""
         if here:
             self._since.pop(claimant.uid, None)
             return None
         since = self._since.setdefault(claimant.uid, monotonic)
-        if self._heard is None or self._heard[0] < since + ALLOCATION_GRACE:
+        if self._heard is None or self._heard[0] < since + (0.0 if quiet else ALLOCATION_GRACE):
             return None
         return self._heard[1]

@@ -49,6 +49,8 @@ class Page(Struct, frozen=True, kw_only=True):
     config: str
     created: str
     claims: tuple[Claim, ...] = ()
+    quiet: bool = False
+    """Whether its agent has ended when podresources named everything that it had handed out."""
 
     def claimant(self, uid: str) -> Claimant:
         """Whose page it is."""
@@ -126,6 +128,11 @@ def contested(ledger: Ledger, me: Claimant) -> dict[Named, tuple[str, list[str]]
             owner = next((owners[node] for node in sorted(claim.wanted) if node in owners), "")
             found[claim.named] = owner, [claimant.config for claimant in sorted({me, *rivals})]
     return found
+
+
+def rest(ledger: Ledger, uid: str) -> dict[str, Page]:
+    """The ledger when the agent of a config has ended quietly; the next process of it makes its page anew."""
+    return {other: structs.replace(page, quiet=page.quiet or other == uid) for other, page in ledger.items()}
 
 
 def bury(ledger: Ledger, uid: str, in_use: Collection[Named]) -> dict[str, Page]:

@@ -7,7 +7,18 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from device_plugin_agent.claims.gone import Departures
-from device_plugin_agent.claims.ledger import Claim, Claimant, Named, Page, bury, contested, held, settle, withheld
+from device_plugin_agent.claims.ledger import (
+    Claim,
+    Claimant,
+    Named,
+    Page,
+    bury,
+    contested,
+    held,
+    rest,
+    settle,
+    withheld,
+)
 from device_plugin_agent.inventory import ALLOCATION_GRACE
 
 OLD = Claimant(created="2026-01-01T00:00:00Z", config="zebra", uid="old")
@@ -151,21 +162,32 @@ class Node(RuleBasedStateMachine):
 TestNode = Node.TestCase
 
 
-@given(st.floats(0, 1e6), st.floats(0, 100))
+@given(st.floats(0, 1e6), st.floats(0, 100), st.booleans())
 def test_a_config_counts_as_gone_once_podresources_was_heard_long_enough_after_it_was_last_seen(
-    gone_at: float, later: float
+    gone_at: float, later: float, quiet: bool
 ) -> None:
     departures = Departures()
-    departures.heard([named("a")], monotonic=gone_at)
-    assert departures.seen(OLD, here=False, monotonic=gone_at) is None
+    departures.heard([named("a")], monotonic=gone_at - 1)
+    assert departures.seen(OLD, here=False, quiet=quiet, monotonic=gone_at) is None
     departures.heard([named("b")], monotonic=gone_at + later)
-    due = gone_at + later >= gone_at + ALLOCATION_GRACE
-    assert departures.seen(OLD, here=False, monotonic=gone_at + later) == (frozenset([named("b")]) if due else None)
+    due = quiet or gone_at + later >= gone_at + ALLOCATION_GRACE
+    seen = departures.seen(OLD, here=False, quiet=quiet, monotonic=gone_at + later)
+    assert seen == (frozenset([named("b")]) if due else None)
 
 
 def test_a_config_that_was_seen_in_between_is_gone_anew() -> None:
     departures = Departures()
-    departures.seen(OLD, here=False, monotonic=0.0)
-    departures.seen(OLD, here=True, monotonic=50.0)
+    departures.seen(OLD, here=False, quiet=False, monotonic=0.0)
+    departures.seen(OLD, here=True, quiet=False, monotonic=50.0)
     departures.heard([], monotonic=60.0)
-    assert departures.seen(OLD, here=False, monotonic=60.0) is None
+    assert departures.seen(OLD, here=False, quiet=False, monotonic=60.0) is None
+
+
+def test_a_page_is_quiet_from_the_end_of_its_agent_until_the_next_one_writes_it() -> None:
+    wants = [want("a")]
+    page = settle({}, OLD, wants, None)
+    ended = rest(page | {"other": page[OLD.uid]}, OLD.uid)
+    assert ended[OLD.uid].quiet
+    assert not ended["other"].quiet
+    assert settle(ended, OLD, wants, None)[OLD.uid] == page[OLD.uid]
+    assert rest({}, OLD.uid) == {}
