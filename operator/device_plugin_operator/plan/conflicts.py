@@ -39,8 +39,8 @@ class Conflict:
                 f"config {self.config} still has {self.resource} here; it passes on when no container has its devices"
             )
         return (
-            f"config {self.config} still has {self.resource} here, and its agent does not answer, so cannot let go of it: "
-            f"mend it (kubectl describe dpc {self.config}), delete its pod, or take this node from its nodeSelector"
+            f"config {self.config} still has {self.resource} here, and its agent does not answer, so cannot let go of "
+            f"it: mend it (kubectl describe dpc {self.config}), delete its pod, or take this node from its nodeSelector"
         )
 
 
@@ -48,8 +48,9 @@ def on(config: Config, found: NodeObject | None, rivals: Rivals) -> tuple[Confli
     """Of a node with that object, sorted by resource.
 
     The older config comes first (creationTimestamp, then name). A name passes on only when the agent that may register
-    it has let go of it or, where its object went, when its pod has ended. An agent that does not answer may still run, and
-    one that comes up serves at once what it was told last: it is waited for, however long, and people are told what to do.
+    it has let go of it or, where its object went, when its pod has ended. An agent that does not answer may still run,
+    and one that comes up serves at once what it was told last: it is waited for, however long, and people are told
+    what to do.
     """
     spec = config.spec
     if not rivals.objects and (found is None or not found.withheld):
