@@ -153,4 +153,6 @@ def _device(entry: Entry, inventory: Inventory) -> Device:
 
 
 def _cut(text: str, most: int) -> str:
+    """What the API server takes. A name on the host may be no Unicode, and JSON has no place for that."""
+    text = text.encode(errors="replace").decode()
     return text if len(text) <= most else f"{text[: most - 1]}…"

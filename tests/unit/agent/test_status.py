@@ -1,6 +1,10 @@
 """The report."""
 
+import json
+import os
 from dataclasses import replace
+
+import msgspec
 
 from device_plugin_agent.agreement import Agreement
 from device_plugin_agent.inventory import Inventory
@@ -132,3 +136,11 @@ def test_counts_are_exact_and_troubled_and_used_devices_are_listed_first_when_th
     listed = {device.id for device in resource.devices}
     assert {"d0599", "d0555"} <= listed
     assert [device.id for device in resource.devices] == sorted(listed)
+
+
+def test_what_a_host_calls_things_never_makes_a_status_that_cannot_be_written() -> None:
+    inventory = Inventory(Health())
+    device = Candidate(id="d0", attributes={"name": os.fsdecode(b"eth\xff")}, failure=os.fsdecode(b"is \xfe"))
+    inventory.observe(Discovery(candidates=(device,), steps=()), now=1e9, monotonic=0)
+    (told,) = status(replace(offer(), inventory=inventory)).resources[0].devices
+    assert json.loads(msgspec.json.encode(told))["attributes"] == {"name": "eth?"}
