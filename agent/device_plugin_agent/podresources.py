@@ -13,6 +13,7 @@ from device_plugin_agent.kubelet_api import podresources_pb2 as api
 from device_plugin_agent.kubelet_api import podresources_pb2_grpc as rpc
 from device_plugin_agent.pulse import Pulse
 from device_plugin_agent.signal import Signal
+from device_plugin_agent.trouble import Trouble
 from device_plugin_api.node import Holder
 
 Use = Mapping[str, Mapping[str, tuple[Holder, ...]]]
@@ -60,6 +61,7 @@ class PodResources:
         self._named = False
         self._compare_at = 0.0
         self._asked = Signal()
+        self._trouble = Trouble(_log, "podresources does not answer: who has which device is not known")
 
     def ask_soon(self) -> None:
         """Something was handed out."""
@@ -93,8 +95,9 @@ class PodResources:
         try:
             answer = await lister.List(api.ListPodResourcesRequest(), timeout=_DEADLINE)
         except grpc.aio.AioRpcError as error:
-            _log.debug("podresources did not answer", extra={"err": error.details()})
+            self._trouble.failed(str(error.details()))
             return True
+        self._trouble.worked()
         named = any(pod.name == self._own_pod for pod in answer.pod_resources)
         if self._named and not named:
             # A kubelet that has just started hears of its pods from the API server, which may take long: not even ours

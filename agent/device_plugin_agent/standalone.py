@@ -42,7 +42,9 @@ def load(path: Path, settings: Settings, clock: Clock) -> NodeSpec:
         raise BadFile(f"{path} is no YAML: {error}") from None
     if not isinstance(document, dict):
         raise BadFile(f"{path}: must be a {CONFIG_KIND}, or a mapping with `resources`")
-    spec = document.get("spec", {}) if document.get("kind") == CONFIG_KIND else document
+    spec = document.get("spec") if document.get("kind") == CONFIG_KIND else document
+    if not isinstance(spec, dict):
+        raise BadFile(f"{path}: spec: must be a mapping with `resources`")
     served = _document({"resources": spec.get("resources")} | ({"mode": spec["mode"]} if "mode" in spec else {}), path)
     try:
         for resource in served.resources:
