@@ -164,7 +164,9 @@ class Agent:
     async def _inherit(self, api: NodeApi, claims: Claims, departures: Departures) -> None:
         """Find out whether those who keep devices from us are gone for good."""
         while True:
-            for claimant in claims.in_the_way():
+            in_the_way = claims.in_the_way()
+            departures.asked_for(in_the_way)
+            for claimant in in_the_way:
                 name = node_device_plugin_name(claimant.config, self._settings.node_name)
                 try:
                     here = claims.lives(claimant.uid) or await api.config_uid(name) == claimant.uid

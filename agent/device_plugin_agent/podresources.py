@@ -30,6 +30,9 @@ _AFTER_ALLOCATE = (0.2, 1.0)
 
 _DEADLINE = 5.0
 
+_BELIEVED = 60.0
+"""Seconds after the start from which an answer counts that has never named the agent's own pod."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -59,6 +62,7 @@ class PodResources:
         self._pulse = pulse
         self._own_pod = own_pod
         self._named = False
+        self._began = clock.monotonic()
         self._compare_at = 0.0
         self._asked = Signal()
         self._trouble = Trouble(_log, "podresources does not answer: who has which device is not known")
@@ -99,7 +103,8 @@ class PodResources:
             return True
         self._trouble.worked()
         named = any(pod.name == self._own_pod for pod in answer.pod_resources)
-        if self._named and not named:
+        young = asked - self._began < _BELIEVED
+        if not named and (self._named or (self._own_pod and young)):
             # A kubelet that has just started hears of its pods from the API server, which may take long: not even ours
             # is there, and who has what it does not know.
             return True

@@ -13,6 +13,7 @@ from device_plugin_agent.kubelet_api import podresources_pb2_grpc as rpc
 from device_plugin_agent.podresources import PodResources, Use, holders
 from device_plugin_agent.pulse import Pulse
 from device_plugin_api.node import Holder
+from manual_clock import ManualClock
 
 
 def test_a_device_named_once_for_each_numa_node_has_one_holder() -> None:
@@ -121,4 +122,28 @@ async def test_a_kubelet_that_does_not_name_the_agents_own_pod_any_more_knows_no
         lister.answer.release()
     await asyncio.wait_for(lister.asked.acquire(), 20)
     assert heard == [{"agent", "user"}, {"agent", "user", "static"}, {"agent"}]
+    asking.cancel()
+
+
+async def test_a_kubelet_that_has_never_named_the_agents_own_pod_is_believed_after_a_while(
+    lister: Lister, tmp_path: Path
+) -> None:
+    heard: list[int] = []
+    clock = ManualClock()
+
+    def hear(use: Use, asked: float) -> bool:
+        heard.append(len(use))
+        return True
+
+    pod_resources = PodResources(tmp_path / "s", hear, lambda _: True, clock=clock, pulse=Pulse(clock), own_pod="agent")
+    asking = asyncio.create_task(pod_resources.run())
+    for passed in (0, 59, 1):
+        await asyncio.wait_for(lister.asked.acquire(), 20)
+        assert heard == []
+        clock.advance(passed)
+        lister.answer.release()
+    await asyncio.wait_for(lister.asked.acquire(), 20)
+    lister.answer.release()
+    await asyncio.wait_for(lister.asked.acquire(), 20)
+    assert heard == [0]
     asking.cancel()

@@ -10,7 +10,7 @@ from device_plugin_agent.agreement import Agreement
 from device_plugin_agent.inventory import Inventory
 from device_plugin_agent.registered import Registered
 from device_plugin_agent.sources import Candidate, Discovery
-from device_plugin_agent.status import Offer, node_status
+from device_plugin_agent.status import MAX_BYTES, Offer, node_status
 from device_plugin_api.conditions import Condition, find
 from device_plugin_api.node import MAX_LISTED_DEVICES, Holder, NodeStatus
 from device_plugin_api.resource import Health
@@ -144,3 +144,15 @@ def test_what_a_host_calls_things_never_makes_a_status_that_cannot_be_written() 
     inventory.observe(Discovery(candidates=(device,), steps=()), now=1e9, monotonic=0)
     (told,) = status(replace(offer(), inventory=inventory)).resources[0].devices
     assert json.loads(msgspec.json.encode(told))["attributes"] == {"name": "eth?"}
+
+
+def test_a_node_with_very_much_to_tell_tells_what_the_api_server_takes_and_counts_all() -> None:
+    offers = [offer(600, name=f"example.com/r{number}") for number in range(16)]
+    for each in offers:
+        holders = tuple(Holder(namespace="n" * 63, pod=f"{'p' * 60}-{number}", container="c") for number in range(8))
+        use = dict.fromkeys(each.inventory.entries, holders)
+        each.inventory.use(use, now=1e9, monotonic=0, asked=0)
+    told = status(*offers)
+    assert len(msgspec.json.encode(told)) <= MAX_BYTES
+    assert {len(resource.devices) for resource in told.resources} == {31}
+    assert all(resource.devices_truncated and resource.counts.allocated == 600 for resource in told.resources)
