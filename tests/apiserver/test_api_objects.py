@@ -144,9 +144,9 @@ BAD_SOURCES = [
     ),
     bad(
         "an unknown type of paths",
-        of(source={"paths": {"include": ["/dev/a*"], "type": "File"}}),
+        of(source={"paths": {"include": ["/dev/a*"], "type": "Socket"}}),
         f"{FIRST}.source.paths.type",
-        '"Device", "Directory"',
+        '"Device", "Directory", "File"',
     ),
     bad(
         "an FPGA's mode by another name",
@@ -768,6 +768,12 @@ BAD_GROUPS = [
         "must be an absolute path below /dev",
     ),
     bad(
+        "a member that is a plain file",
+        rig(VIDEO, {"name": "a", "paths": {"include": ["/dev/a"], "type": "File"}}),
+        f"{MEMBERS}[1]",
+        "a plain file cannot be a member",
+    ),
+    bad(
         "a package with capitals",
         of(source={"custom": {"name": "Scales"}}),
         f"{FIRST}.source.custom.name",
@@ -920,6 +926,8 @@ GOOD_OBJECTS = [
         ),
     ),
     good("directories", of(source={"paths": {"include": ["/dev/dvb/adapter*"], "type": "Directory"}})),
+    good("plain files", of(source={"paths": {"include": ["/dev/keys/*"], "type": "File"}})),
+    good("plain files to write to", allocating(writableFiles=True)),
     good("excludes", of(source={"paths": {"include": ["/dev/a*"], "exclude": ["/dev/a9", "/dev/mem"]}})),
     good(
         "a package of somebody's", of(source={"custom": {"name": "my-scales", "parameters": {"min.Grams_1-a": "5 kg"}}})
@@ -1011,7 +1019,7 @@ def lost(sent: Any, kept: Any, path: str) -> list[str]:
 DEFAULT_RESOURCE: Json = {
     "source": {"paths": {"include": ["/dev/video*"], "type": "Device"}},
     "sharing": {"replicas": 1},
-    "allocation": {"permissions": "rw", "policy": "Aligned"},
+    "allocation": {"permissions": "rw", "policy": "Aligned", "writableFiles": False},
     "health": {"probes": [{"type": "Exists"}], "periodSeconds": 10, "failureThreshold": 3, "successThreshold": 2},
 }
 DEFAULT_ROLLOUT: Json = {"maxUnavailable": "10%", "paused": False, "onRegression": "Pause"}
