@@ -1,6 +1,7 @@
 """Agent pods and NodeDevicePlugins, from JSON to facts: there are thousands of them, so only what is needed."""
 
 import sys
+from collections.abc import Mapping
 
 import msgspec
 from msgspec import Raw
@@ -10,7 +11,7 @@ from device_plugin_api.config import MAX_PROBLEMS, SERVE, DeviceCounts, SlotCoun
 from device_plugin_api.group import CONFIG_LABEL, TRIAL_ANNOTATION
 from device_plugin_api.node import CordonedDevice, WithheldResource
 from device_plugin_operator.decode import Object, Wire, version_of
-from device_plugin_operator.facts import AgentPod, NodeObject, Offer, Trial, Trouble, Verdict
+from device_plugin_operator.facts import NODE_UNREACHABLE, AgentPod, NodeObject, Offer, Trial, Trouble, Verdict
 from device_plugin_operator.plan import revision
 
 _UNTROUBLED = ("Healthy", "Cordoned")
@@ -201,7 +202,7 @@ def agent_pod(content: bytes | Raw) -> AgentPod:
     status = msgspec.json.decode(raw.status, type=_PodStatus)
     by_type = {condition.type: condition for condition in status.conditions}
     ready = by_type.get("Ready")
-    reason, message = _why(status, by_type.get("PodScheduled"))
+    reason, message = _why(status, by_type)
     return AgentPod(
         name=raw.metadata.name,
         uid=raw.metadata.uid,
@@ -227,7 +228,11 @@ def _meant_for(affinity: _Affinity) -> str:
     return ""
 
 
-def _why(status: _PodStatus, scheduled: _Condition | None) -> tuple[str, str]:
+def _why(status: _PodStatus, by_type: Mapping[str, _Condition]) -> tuple[str, str]:
+    ready, containers, scheduled = (by_type.get(name) for name in ("Ready", "ContainersReady", "PodScheduled"))
+    # The kubelet says why a pod is not ready; Kubernetes' node controller takes the word Ready from it without one.
+    if ready and containers and (ready.status, ready.reason, containers.status) == ("False", "", "True"):
+        return NODE_UNREACHABLE, "its node does not answer Kubernetes any more: kubectl describe node"
     if status.reason:
         return status.reason, status.message
     for container in status.container_statuses:

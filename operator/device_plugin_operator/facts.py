@@ -104,6 +104,10 @@ class NodeObject(Struct, frozen=True, kw_only=True):
         return any(offer.resource == resource and (offer.registered or self.mode == SERVE) for offer in self.offers)
 
 
+NODE_UNREACHABLE = "NodeUnreachable"
+"""Why a pod does not count as ready: Kubernetes has not heard of its node for longer than it waits (40 to 55 s)."""
+
+
 class AgentPod(Struct, frozen=True, kw_only=True):
     """A pod of a config's DaemonSet."""
 
@@ -196,6 +200,8 @@ class Rivals:
     objects: tuple[NodeObject, ...] = ()
     pods: frozenset[str] = frozenset()
     """The configs that have an agent's pod there, bound to the node: one that waits has never run."""
+    ready: frozenset[str] = frozenset()
+    """Those of them whose agent answers."""
 
 
 NO_RIVALS = Rivals()

@@ -132,8 +132,12 @@ class Fleet:
 
     def rivals(self, config: str, node: str) -> Rivals:
         """What other configs have on that node."""
-        pods = frozenset(pod.config for pod in self.pods.others(config, node) if pod.bound)
-        return Rivals(objects=self.nodes.others(config, node), pods=pods)
+        pods = [pod for pod in self.pods.others(config, node) if pod.bound]
+        return Rivals(
+            objects=self.nodes.others(config, node),
+            pods=frozenset(pod.config for pod in pods),
+            ready=frozenset(pod.config for pod in pods if pod.ready),
+        )
 
     def _placed(self, item: NodeObject | AgentPod) -> None:
         for rival in self.nodes.others(item.config, item.node):

@@ -110,7 +110,10 @@ class Schedule:
 
 
 class WorkQueue:
-    """Keys for workers. `pace` is the least time between two looks at one; `first` and `most` bound the back-off."""
+    """Keys for workers. `pace` is the least time between two looks at one; `first` and `most` bound the back-off.
+
+    Nothing tells when what made looks fail is over: `most` is how late it is noticed.
+    """
 
     def __init__(
         self,
@@ -120,7 +123,7 @@ class WorkQueue:
         *,
         pace: float = 0.2,
         first: float = 0.25,
-        most: float = 60.0,
+        most: float = 15.0,
     ) -> None:
         self._clock = clock
         self._random = random

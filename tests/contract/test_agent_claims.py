@@ -5,6 +5,8 @@ from msgspec.structs import replace
 from contract.agent_bench import CAMERA, Bench, resource, spec
 from device_plugin_agent.inventory import ALLOCATION_GRACE
 from device_plugin_api.node import ContestedDevice, NodeSpec
+from device_plugin_api.resource import Resource
+from device_plugin_api.sources import PathsSource, Source
 from kubelet_double.pods import Pod
 
 LENS = "example.com/lens"
@@ -53,6 +55,19 @@ async def test_a_device_of_another_config_is_not_offered_and_both_sides_say_so(b
             await other.until(lambda: other.api.reported().contested_devices == (theirs,))
             ours = ContestedDevice(resource=CAMERA, device="video0", owner="cameras", configs=configs)
             await bench.until(lambda: bench.api.reported().contested_devices == (ours,))
+
+
+async def test_a_plain_file_of_another_config_is_not_offered_by_whatever_name(bench: Bench) -> None:
+    other = bench.neighbour("lenses")
+    (bench.dev / "key").write_text("x")
+    (bench.dev / "name").symlink_to("key")
+    ours, theirs = (Source(paths=PathsSource(include=(path,), type="File")) for path in ("/dev/key", "/dev/name"))
+    bench.api.put(replace(cameras(), resources=(Resource(name=CAMERA, source=ours),)))
+    other.api.put(replace(lenses(), resources=(Resource(name=LENS, source=theirs),)))
+    async with bench.agent():
+        await bench.offers(1, 1)
+        async with other.agent():
+            await other.until(lambda: dropped(other, LENS) == ["/dev/name: belongs to config cameras"])
 
 
 async def test_the_older_config_gets_what_is_free_and_waits_for_what_is_used(bench: Bench) -> None:

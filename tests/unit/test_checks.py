@@ -78,6 +78,11 @@ def test_paths_outside_dev_are_refused(glob: str) -> None:
     assert problem.startswith("source.paths.include: ")
 
 
+def test_paths_of_a_type_that_there_is_not_are_refused() -> None:
+    (problem,) = of(source=Source(paths=PathsSource(include=("/dev/a",), type="Socket")))
+    assert problem == "source.paths.type: must be Device, Directory or File"
+
+
 @pytest.mark.parametrize("source", [Source(), Source(paths=PATHS.paths, simulated=SimulatedSource(count=1))])
 def test_exactly_one_source_must_be_given(source: Source) -> None:
     (problem,) = of(source=source)
@@ -171,6 +176,10 @@ LIGHT = GroupMember(name="light", usb=UsbSource(vendor_id="0403"))
         (
             rig(CAMERA, GroupMember(name="light", paths=PathsSource(include=("/etc/shadow",)))),
             "source.groups.members[light].paths.include: '/etc/shadow' must be",
+        ),
+        (
+            rig(CAMERA, GroupMember(name="light", paths=PathsSource(include=("/dev/light",), type="File"))),
+            "source.groups.members[light].paths.type: a plain file cannot be a member",
         ),
         (
             rig(CAMERA, GroupMember(name="light", usb=UsbSource(vendor_id="1"))),

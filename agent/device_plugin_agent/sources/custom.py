@@ -102,6 +102,8 @@ class _Judge:
         return next(self._bad_nodes(candidate), None)
 
     def _bad_nodes(self, candidate: Candidate) -> Iterator[str]:
+        if candidate.file:
+            yield f"{candidate.file}: plain files are offered by paths alone"
         for path in (*candidate.nodes, *candidate.shared_nodes):
             if not path.startswith(f"{DEVICE_ROOT}/"):
                 yield f"{path} is not below {DEVICE_ROOT}"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from device_plugin_api.config import ConfigStatus
 from device_plugin_operator.clock import unix_time
-from device_plugin_operator.facts import AgentPod, NodeObject
+from device_plugin_operator.facts import NODE_UNREACHABLE, AgentPod, NodeObject
 
 SILENT_AFTER = 30.0
 """Seconds without a ready pod until an agent counts as silent, and what it said as unknown."""
@@ -100,7 +100,8 @@ def assess(
 def _assess(node: str, found: NodeObject | None, pod: AgentPod | None, since: float | None, now: float) -> Agent:
     if since is None:
         return _ready(node, found, pod, now)
-    silent = now - since >= SILENT_AFTER
+    # Of a node that does not answer nothing has been heard for longer already.
+    silent = now - since >= SILENT_AFTER or (pod is not None and pod.reason == NODE_UNREACHABLE)
     reason, message = _why(found, pod)
     known = silent or (pod is not None and pod.reason in CRASHES)
     return Agent(

@@ -23,6 +23,8 @@ class Conflict:
     """Who has the name."""
     lost: bool
     """Whether that one is older; else it lets go, and the name passes on."""
+    answers: bool = True
+    """Whether the agent that has to let go answers."""
 
     @property
     def message(self) -> str:
@@ -32,14 +34,23 @@ class Conflict:
                 f"{self.resource} is served by config {self.config} here, which is older: give it another name, or "
                 "select other nodes"
             )
-        return f"config {self.config} still has {self.resource} here; it passes on when no container has its devices"
+        if self.answers:
+            return (
+                f"config {self.config} still has {self.resource} here; it passes on when no container has its devices"
+            )
+        return (
+            f"config {self.config} still has {self.resource} here, and its agent does not answer, so cannot let go of "
+            f"it: mend it (kubectl describe dpc {self.config}), delete its pod, or take this node from its nodeSelector"
+        )
 
 
 def on(config: Config, found: NodeObject | None, rivals: Rivals) -> tuple[Conflict, ...]:
     """Of a node with that object, sorted by resource.
 
     The older config comes first (creationTimestamp, then name). A name passes on only when the agent that may register
-    it has let go of it or, where its object went, when its pod has ended.
+    it has let go of it or, where its object went, when its pod has ended. An agent that does not answer may still run,
+    and one that comes up serves at once what it was told last: it is waited for, however long, and people are told
+    what to do.
     """
     spec = config.spec
     if not rivals.objects and (found is None or not found.withheld):
@@ -55,7 +66,9 @@ def on(config: Config, found: NodeObject | None, rivals: Rivals) -> tuple[Confli
         older = sorted(_age(rival) for rival in rivals.objects if rival.wants(name) and _age(rival) < own)
         others = sorted(_age(rival) for rival in rivals.objects if rival.may_register(name))
         if older or others:
-            conflicts.append(Conflict(resource=name, config=(older or others)[0][1], lost=bool(older)))
+            holder = (older or others)[0][1]
+            answers = bool(older) or holder in rivals.ready
+            conflicts.append(Conflict(resource=name, config=holder, lost=bool(older), answers=answers))
         elif name in waited_for:
             # Whose object is gone has an agent for a while yet, and what it may register nobody can say any more.
             conflicts.append(Conflict(resource=name, config=leaving[0], lost=False))

@@ -128,7 +128,7 @@ def _container(config: Config, spec: ConfigSpec, settings: Settings, mounts: lis
         "resources": _quantities(spec),
         # Not /readyz: an agent that waits for its configuration or that the kubelet refuses is not to be killed for it.
         "startupProbe": _probe("/livez", period=1, failures=60),
-        "readinessProbe": _probe("/readyz", period=2, failures=3),
+        "readinessProbe": _probe("/readyz", period=2, failures=2),
         "livenessProbe": _probe("/livez", period=10, failures=3),
         # Uid 0 owns the kubelet's directories; it has no capability and cannot open a device.
         "securityContext": {

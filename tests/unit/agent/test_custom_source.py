@@ -155,6 +155,7 @@ def test_an_answer_of_another_kind_is_a_failure(monkeypatch: pytest.MonkeyPatch,
         (scale("a", "/dev/disk"), "/dev/disk: it is a block device, which the operator does not allow"),
         (scale("a", "/dev/mem"), "/dev/mem: it is the machine's memory or I/O ports, which the operator does not"),
         (scale("a", "/dev/scale0", "/dev/none"), "/dev/none: cannot be looked at: No such file or directory"),
+        (scale("a", file="/etc/shadow"), "/etc/shadow: plain files are offered by paths alone"),
         (scale("a", shared_nodes=("/dev/disk",)), "/dev/disk: it is a block device, which the operator does not allow"),
     ],
 )

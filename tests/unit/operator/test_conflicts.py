@@ -58,6 +58,17 @@ def test_a_resource_is_withheld_while_another_config_has_or_may_have_its_name(
     assert all(RESOURCE in each.message and "others" in each.message for each in found)
 
 
+@pytest.mark.parametrize("ready", [True, False])
+def test_who_waits_for_an_agent_that_does_not_answer_is_told_what_to_do(ready: bool) -> None:
+    answering = frozenset({"others"} if ready else ())
+    rivals = Rivals(objects=(other(YOUNG),), pods=frozenset({"others"}), ready=answering)
+    (found,) = conflicts.on(config(), node("a"), rivals)
+    assert not found.lost
+    assert ("when no container has its devices" in found.message) == ready
+    assert ("delete its pod" in found.message) == (not ready)
+    assert len(found.message) < 256
+
+
 def test_of_two_of_the_same_second_the_first_by_name_serves() -> None:
     for name, lost in (("aaa", True), ("zzz", False)):
         rival = other(config().created, config=name)

@@ -9,6 +9,7 @@ import pytest
 from device_plugin_api.config import ConfigSpec
 from device_plugin_operator.plan import daemonset, drift
 from device_plugin_operator.plan.actions import Action, ApplyDaemonSet, DeleteDaemonSet, RepairDaemonSet
+from device_plugin_operator.plan.agents import SILENT_AFTER
 from device_plugin_operator.plan.changes import changes
 from operator_fixture import SETTINGS, config, daemons, snapshot, spec
 
@@ -71,6 +72,13 @@ def test_an_agent_is_restarted_when_its_loops_stand_still_and_not_because_the_ku
     (agent,) = pod_of(spec())["containers"]
     paths = {probe: agent[probe]["httpGet"]["path"] for probe in ("startupProbe", "livenessProbe", "readinessProbe")}
     assert paths == {"startupProbe": "/livez", "livenessProbe": "/livez", "readinessProbe": "/readyz"}
+
+
+def test_what_an_agent_said_that_hangs_is_unknown_within_the_promised_45_seconds_with_some_to_spare() -> None:
+    (agent,) = pod_of(spec())["containers"]
+    probe = agent["readinessProbe"]
+    noticed = probe["periodSeconds"] + probe["failureThreshold"] * probe["timeoutSeconds"]
+    assert noticed + SILENT_AFTER <= 40
 
 
 def test_an_agent_is_confined() -> None:

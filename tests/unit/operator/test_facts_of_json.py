@@ -3,6 +3,7 @@
 from typing import Any
 
 import msgspec
+import pytest
 
 from device_plugin_api.config import MAX_PROBLEMS
 from device_plugin_operator import decode, decode_fleet
@@ -128,3 +129,21 @@ def test_a_kubelet_that_has_something_else_is_noticed_and_one_that_agrees_takes_
     assert found is not None
     assert found.message == "misses video3"
     assert decode_fleet.node_object(encoded(node_spec(), told("True"))).disagrees is None
+
+
+@pytest.mark.parametrize(
+    ("ready", "containers", "reason"),
+    [
+        pytest.param(
+            {"status": "False"}, "True", "NodeUnreachable", id="the node controller's word, not the kubelet's"
+        ),
+        pytest.param({"status": "False", "reason": "ContainersNotReady"}, "False", "", id="its container is not"),
+        pytest.param({"status": "False", "reason": "ReadinessGatesNotReady"}, "True", "", id="a gate is closed"),
+        pytest.param({"status": "True"}, "True", "", id="all is well"),
+    ],
+)
+def test_a_pod_whose_node_went_silent_is_told_from_one_that_is_not_ready(
+    ready: dict[str, str], containers: str, reason: str
+) -> None:
+    conditions = [{"type": "Ready", **ready}, {"type": "ContainersReady", "status": containers}]
+    assert decode_fleet.agent_pod(encoded({"nodeName": "a"}, {"conditions": conditions})).reason == reason

@@ -77,6 +77,15 @@ def test_devices_of_a_silent_agent_are_unknown_and_their_node_is_the_one_problem
     assert made.nodes.ready == 1
 
 
+def test_devices_of_a_node_that_does_not_answer_kubernetes_any_more_are_unknown_at_once() -> None:
+    lost = pod("a", ready=False, reason="NodeUnreachable", message="kubectl describe node")
+    made = status.status(snapshot(node("a", devices=counts(3, 1)), pods=[lost], unready={"a": NOW}), "agents")
+    assert made.devices == counts(0, 0, 4)
+    assert [(problem.node, problem.reason, problem.message, problem.since) for problem in made.problems] == [
+        ("a", "NodeUnreachable", "kubectl describe node", timestamp(NOW))
+    ]
+
+
 def test_devices_of_an_agent_that_is_away_for_a_moment_are_believed() -> None:
     made = status.status(snapshot(node("a"), pods=[], unready={"a": NOW - 29}), "agents")
     assert made.devices == counts(2)

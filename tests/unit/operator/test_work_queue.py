@@ -116,6 +116,11 @@ def test_the_pause_after_failures_doubles_up_to_a_bound_and_starts_anew_after_a_
     assert queue.add_failed(A) == 0.25
 
 
+def test_a_config_whose_looks_failed_is_looked_at_again_within_15_seconds_however_many_did() -> None:
+    queue = WorkQueue(FakeClock(), lambda: 0.0, Metrics())
+    assert max(queue.add_failed(A) for _ in range(100)) == 15
+
+
 def test_the_pause_is_spread_at_random_and_never_shorter_than_the_api_server_asks() -> None:
     queue = WorkQueue(FakeClock(), lambda: 1.0, Metrics(), first=1)
     assert queue.add_failed(A) == 0.5
