@@ -9,7 +9,7 @@ from pathlib import Path
 
 from device_plugin_agent import personal
 
-_BUSES = ("pci", "usb")
+_BUSES = ("iio", "pci", "usb")
 _CLASSES = (
     "accel",
     "drm",
@@ -63,8 +63,9 @@ def main(argv: Sequence[str]) -> None:
 
 def record(sys_root: Path, dev_root: Path, into: Path, *, with_serials: bool) -> None:
     """Write what matters of a machine: `sys/` with attributes and links, and the list of its device nodes."""
-    _Recording(sys_root.resolve(), into / "sys", with_serials).run()
     lines = sorted(_devices(dev_root))
+    characters = [line.split(" ", 2)[1] for line in lines if line.startswith("c ")]
+    _Recording(sys_root.resolve(), into / "sys", with_serials).run(characters)
     (into / DEVICES).write_text("".join(f"{line}\n" for line in lines))
 
 
@@ -87,13 +88,14 @@ class _Recording:
         self._with_serials = with_serials
         self._kept: set[Path] = set()
 
-    def run(self) -> None:
-        for listing in _listings(self._root):
-            for name in sorted(os.listdir(listing)):
-                self._keep_link(listing / name)
-                device = _target(listing / name)
-                if device is not None and device.is_relative_to(self._root) and self._may_keep(str(device)):
-                    self._keep_device(device)
+    def run(self, characters: Iterable[str]) -> None:
+        """Keep what the buses and classes list, and what is behind the character devices of these numbers."""
+        listed = [listing / name for listing in _listings(self._root) for name in sorted(os.listdir(listing))]
+        for link in (*listed, *(self._root / "dev/char" / number for number in characters)):
+            self._keep_link(link)
+            device = _target(link)
+            if device is not None and device.is_relative_to(self._root) and self._may_keep(str(device)):
+                self._keep_device(device)
 
     def _keep_device(self, device: Path) -> None:
         # Of the way up only what tells where it hangs.

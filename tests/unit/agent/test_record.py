@@ -5,9 +5,10 @@ from pathlib import Path
 
 from device_plugin_agent.record import record, replay
 from device_plugin_agent.sources import HostView
+from device_plugin_agent.sources.paths import Paths
 from device_plugin_agent.sources.pci import Pci
 from device_plugin_agent.sources.usb import Usb
-from device_plugin_api.sources import PciSource, UsbSource
+from device_plugin_api.sources import PathsSource, PciSource, UsbSource
 from recorded import unpacked
 
 
@@ -23,6 +24,25 @@ def test_a_recorded_machine_offers_what_the_machine_offers(tmp_path: Path) -> No
     copy = copied(host, tmp_path / "copy")
     for selector in (PciSource(drivers=("vfio-pci",)), PciSource(classes=("03",))):
         assert Pci(selector, copy).discover() == Pci(selector, host).discover()
+
+
+def test_a_device_that_is_found_by_its_path_has_its_directory_in_sysfs(tmp_path: Path) -> None:
+    host = unpacked("virtio", tmp_path / "machine")
+    place = "devices/platform/meter.0/meter/meter-0"
+    (host.sys_root / place).mkdir(parents=True)
+    (host.sys_root / place / "state").write_text("ok\n")
+    numbers = host.sys_root / "dev/char"
+    numbers.mkdir(parents=True)
+    (numbers / "240:7").symlink_to(f"../../{place}")
+    (numbers / "240:8").symlink_to("../../devices/gone")
+    for number in (7, 8, 9):
+        os.mknod(host.dev_root / f"meter-{number}", 0o020666, os.makedev(240, number))
+    copy = copied(host, tmp_path / "copy")
+    selector = PathsSource(include=("/dev/meter-*",))
+    found = Paths(selector, copy).discover()
+    assert found == Paths(selector, host).discover()
+    assert [device.sysfs for device in found.candidates] == [f"/sys/{place}", "", ""]
+    assert (copy.sys_root / place / "state").read_text() == "ok\n"
 
 
 def test_serial_numbers_stay_out_unless_asked_for(tmp_path: Path) -> None:
