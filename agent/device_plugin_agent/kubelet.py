@@ -13,6 +13,7 @@ import grpc
 import grpc.aio
 
 from device_plugin_agent.clock import Clock
+from device_plugin_agent.grpc_options import UNHURRIED
 from device_plugin_agent.kubelet_api import deviceplugin_pb2 as api
 from device_plugin_agent.kubelet_api import deviceplugin_pb2_grpc as rpc
 from device_plugin_agent.metrics import Metrics
@@ -214,7 +215,7 @@ class Registration:
         await self._stop_serving()
         # A new name each time: a stopping server unlinks whatever lies at its path, a successor's socket too.
         path = self._directory / next(self._socket_names)
-        server = grpc.aio.server(options=(("grpc.max_receive_message_length", -1),))
+        server = grpc.aio.server(options=UNHURRIED)
         rpc.add_DevicePluginServicer_to_server(self._plugin, server)
         try:
             server.add_insecure_port(f"unix:{path}")
