@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import combinations, islice
 from typing import TypeVar
 
-from device_plugin_agent.inventory import Entry
+from device_plugin_agent.entry import Entry
 from device_plugin_agent.slots import device_of
 
 PCI_ROOT = "pciRoot"

@@ -3,7 +3,7 @@
 from msgspec.structs import replace
 
 from contract.agent_bench import CAMERA, Bench, resource, spec
-from device_plugin_agent.inventory import ALLOCATION_GRACE
+from device_plugin_agent.entry import ALLOCATION_GRACE
 from device_plugin_api.node import ContestedDevice, NodeSpec
 from device_plugin_api.resource import Resource
 from device_plugin_api.sources import PathsSource, Source

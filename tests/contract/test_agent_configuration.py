@@ -3,7 +3,7 @@
 import msgspec
 
 from contract.agent_bench import CAMERA, Bench, resource, spec
-from device_plugin_agent.inventory import ALLOCATION_GRACE
+from device_plugin_agent.entry import ALLOCATION_GRACE
 from device_plugin_api import conditions
 from device_plugin_api.resource import Allocation, EnvVar, Health
 from kubelet_double.pods import Pod

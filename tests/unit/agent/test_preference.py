@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from device_plugin_agent.entry import Entry
 from device_plugin_agent.health.tracker import Track
-from device_plugin_agent.inventory import Entry
 from device_plugin_agent.preference import NVLINK_GROUP, PCI_ROOT, preferred
 from device_plugin_agent.slots import device_of, slot_ids
 from device_plugin_agent.sources import Candidate
