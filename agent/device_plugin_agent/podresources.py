@@ -15,6 +15,7 @@ from device_plugin_agent.kubelet_api import podresources_pb2 as api
 from device_plugin_agent.kubelet_api import podresources_pb2_grpc as rpc
 from device_plugin_agent.pulse import Pulse
 from device_plugin_agent.signal import Signal
+from device_plugin_agent.trouble import Trouble
 from device_plugin_api.node import Holder
 
 Use = Mapping[str, Mapping[str, tuple[Holder, ...]]]
@@ -33,6 +34,9 @@ _AFTER_ALLOCATE = (0.2, 1.0)
 """Seconds after an Allocate to ask out of turn: a pod is named once the kubelet has admitted it."""
 
 _DEADLINE = 5.0
+
+_BELIEVED = 60.0
+"""Seconds after the start from which an answer counts that has never named the agent's own pod."""
 
 _log = logging.getLogger(__name__)
 
@@ -63,10 +67,12 @@ class PodResources:
         self._pulse = pulse
         self._own_pod = own_pod
         self._named = False
+        self._began = clock.monotonic()
         self._compare_at = 0.0
         # What the process before this one handed out last, podresources may not name yet.
         self._handed_out_at = clock.monotonic()
         self._asked = Signal()
+        self._trouble = Trouble(_log, "podresources does not answer: who has which device is not known")
 
     def ask_soon(self) -> None:
         """Something was handed out."""
@@ -102,10 +108,12 @@ class PodResources:
         try:
             answer = await lister.List(api.ListPodResourcesRequest(), timeout=_DEADLINE)
         except grpc.aio.AioRpcError as error:
-            _log.debug("podresources did not answer", extra={"err": error.details()})
+            self._trouble.failed(str(error.details()))
             return True
+        self._trouble.worked()
         named = any(pod.name == self._own_pod for pod in answer.pod_resources)
-        if self._named and not named:
+        young = asked - self._began < _BELIEVED
+        if not named and (self._named or (self._own_pod and young)):
             # A kubelet that has just started hears of its pods from the API server, which may take long: not even ours
             # is there, and who has what it does not know.
             return True

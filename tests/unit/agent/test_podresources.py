@@ -133,3 +133,27 @@ async def test_a_kubelet_that_does_not_name_the_agents_own_pod_any_more_knows_no
     await asyncio.wait_for(lister.asked.acquire(), 20)
     assert heard == [{"agent", "user"}, {"agent", "user", "static"}, {"agent"}]
     asking.cancel()
+
+
+async def test_a_kubelet_that_has_never_named_the_agents_own_pod_is_believed_after_a_while(
+    lister: Lister, tmp_path: Path
+) -> None:
+    heard: list[int] = []
+    clock = ManualClock()
+
+    def hear(use: Use, asked: float) -> bool:
+        heard.append(len(use))
+        return True
+
+    pod_resources = PodResources(tmp_path / "s", hear, lambda _: True, clock=clock, pulse=Pulse(clock), own_pod="agent")
+    asking = asyncio.create_task(pod_resources.run())
+    for passed in (0, 59, 1):
+        await asyncio.wait_for(lister.asked.acquire(), 20)
+        assert heard == []
+        clock.advance(passed)
+        lister.answer.release()
+    await asyncio.wait_for(lister.asked.acquire(), 20)
+    lister.answer.release()
+    await asyncio.wait_for(lister.asked.acquire(), 20)
+    assert heard == [0]
+    asking.cancel()
