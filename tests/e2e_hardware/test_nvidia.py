@@ -139,7 +139,7 @@ def test_an_error_of_a_mig_instance_is_told_of_it_alone_and_over_after_clean_per
     )
     whole = {one: ONE_SLICE, two: {TWO_SLICES}}
     until(lambda: {name: bed.offered(GPUS, name) for name in whole} == {one: 8, two: 1}, "both are allocatable", 120)
-    assert {name: set(bed.reported(GPUS, name)) for name in whole} == whole
+    until(lambda: {name: set(bed.reported(GPUS, name)) for name in whole} == whole, "each is in its profile's resource")
     (agent,) = bed.agent(GPUS)["spec"]["containers"]
     assert agent["securityContext"]["capabilities"]["add"] == ["SYS_ADMIN"], "the operator's setting allows it"
     bed.pod("infer", 1, node=GPUS, resource=two, script="env | grep ^NVIDIA_VISIBLE;")
