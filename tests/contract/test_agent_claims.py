@@ -220,6 +220,22 @@ async def test_when_the_ledger_cannot_be_written_what_is_owned_is_served_and_not
         await bench.offers(2, 2)
 
 
+async def test_what_is_owned_is_served_by_an_agent_that_starts_while_the_ledger_cannot_be_written(bench: Bench) -> None:
+    bench.plug("video0")
+    bench.api.put(cameras())
+    async with bench.agent():
+        await bench.offers(1, 1)
+        bench.clock.pass_(ALLOCATION_GRACE)  # it ends quietly, and notes that; its successor has something to change
+    claims = bench.state / "claims"
+    (claims / "ledger.new").mkdir()
+    bench.plug("video1")
+    async with bench.agent():
+        await bench.offers(1, 1)
+        await bench.until(lambda: any("not claimed yet" in line for line in dropped(bench, CAMERA)))
+        (claims / "ledger.new").rmdir()
+        await bench.offers(2, 2)
+
+
 async def test_a_damaged_ledger_is_set_aside(bench: Bench) -> None:
     bench.plug("video0")
     (bench.state / "claims").mkdir()

@@ -231,6 +231,7 @@ class _Process:
         )
         self.clients = Clients(
             dial_timeout=double._dial_timeout,
+            faults=double.faults,
             connected=self.manager.connected,
             received=self.manager.received,
             disconnected=self.manager.disconnected,
