@@ -35,6 +35,7 @@ from device_plugin_agent.sources import HostView, Source, Watching
 from device_plugin_agent.status import Offer
 from device_plugin_agent.uevents import Uevent, Uevents
 from device_plugin_agent.watch import DirectoryWatch
+from device_plugin_api import checks
 from device_plugin_api.config import PREVIEW
 from device_plugin_api.node import MAX_CONTESTED, MAX_RIVALS, ContestedDevice, NodeSpec, NodeStatus
 from device_plugin_api.resource import Probe, Resource
@@ -97,8 +98,11 @@ class Supervisor:
             self.spec = spec
             self._cordon(spec)
             return
-        self._claims.dated(spec.config_creation_time)
+        wrong = "; ".join(checks.together(spec.resources))
+        if wrong:
+            raise Rejected(wrong)
         prepared = {resource.name: prepare(resource, self._host, self._clock) for resource in spec.resources}
+        self._claims.dated(spec.config_creation_time)
         self._wanted = {name: wanted for name, wanted in prepared.items() if name not in withheld(spec)}
         self._preview = spec.mode == PREVIEW
         self._runtime = spec.cdi and self._cdi.possible

@@ -36,7 +36,7 @@ def dropped(bench: Bench, name: str) -> list[str]:
 
 def offered(bench: Bench) -> set[str]:
     """What the lenses offer a little later."""
-    bench.clock.pass_(0.5)
+    bench.clock.pass_(0.1)
     return set(bench.states(LENS))
 
 
@@ -183,9 +183,9 @@ async def test_what_a_deleted_config_owned_passes_on_once_no_container_has_it(be
             await bench.kubelet.admit(pod, "c", {CAMERA: 1})
         await other.until(lambda: len(dropped(other, LENS)) == 2)
         bench.api.objects.clear()
-        await other.until(lambda: len(offered(other)) == 1)
+        await other.until(lambda: len(offered(other)) == 1, timeout=45)
         bench.kubelet.delete_pod(pod)
-        await other.until(lambda: len(offered(other)) == 2)
+        await other.until(lambda: len(other.states(LENS)) == 2, timeout=45)
 
 
 async def test_what_a_deleted_config_owned_passes_on_at_once_when_nothing_it_handed_out_is_pending(
@@ -216,6 +216,22 @@ async def test_when_the_ledger_cannot_be_written_what_is_owned_is_served_and_not
         bench.plug("video1")
         await bench.until(lambda: any("not claimed yet" in line for line in dropped(bench, CAMERA)))
         await bench.offers(1, 1)
+        (claims / "ledger.new").rmdir()
+        await bench.offers(2, 2)
+
+
+async def test_what_is_owned_is_served_by_an_agent_that_starts_while_the_ledger_cannot_be_written(bench: Bench) -> None:
+    bench.plug("video0")
+    bench.api.put(cameras())
+    async with bench.agent():
+        await bench.offers(1, 1)
+        bench.clock.pass_(ALLOCATION_GRACE)  # it ends quietly, and notes that; its successor has something to change
+    claims = bench.state / "claims"
+    (claims / "ledger.new").mkdir()
+    bench.plug("video1")
+    async with bench.agent():
+        await bench.offers(1, 1)
+        await bench.until(lambda: any("not claimed yet" in line for line in dropped(bench, CAMERA)))
         (claims / "ledger.new").rmdir()
         await bench.offers(2, 2)
 

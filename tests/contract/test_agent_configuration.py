@@ -32,6 +32,20 @@ async def test_a_resource_removed_while_free_is_gone_at_once(bench: Bench) -> No
         await bench.until(lambda: [each.name for each in bench.api.reported().resources] == [OTHER])
 
 
+async def test_resources_that_a_container_could_not_tell_apart_are_rejected_whatever_the_api_server_let_through(
+    bench: Bench,
+) -> None:
+    bench.plug("video0")
+    bench.api.put(spec())
+    async with bench.agent():
+        await bench.offers(1, 1)
+        bench.api.put(spec(resource(), resource("example.org/Camera", "/dev/other*"), revision="r2"))
+        await bench.until(lambda: bench.api.reported().conditions[0].reason == "ConfigRejected")
+        assert "both set CAMERA_ID in a container" in bench.api.reported().conditions[0].message
+        assert bench.api.reported().observed_revision == "r1"
+        await bench.offers(1, 1)
+
+
 async def test_a_resource_removed_while_used_drains(bench: Bench) -> None:
     bench.plug("video0", "video1")
     bench.api.put(spec(resource(), resource(OTHER, "/dev/other*")))

@@ -21,6 +21,11 @@ class Departures:
         """What podresources just said."""
         self._heard = monotonic, frozenset(in_use)
 
+    def asked_for(self, claimants: Collection[Claimant]) -> None:
+        """Nobody looks whether others are here: when they are asked for again, it counts from then."""
+        waited_for = {claimant.uid for claimant in claimants}
+        self._since = {uid: since for uid, since in self._since.items() if uid in waited_for}
+
     def seen(self, claimant: Claimant, *, here: bool, quiet: bool, monotonic: float) -> frozenset[Named] | None:
         """Take in a look at it. When it is time to pass on what it owned: what is still in use of everything."""
         if here:

@@ -183,6 +183,16 @@ def test_a_config_that_was_seen_in_between_is_gone_anew() -> None:
     assert departures.seen(OLD, here=False, quiet=False, monotonic=60.0) is None
 
 
+def test_a_config_that_nobody_asked_for_in_between_is_gone_anew() -> None:
+    departures = Departures()
+    departures.asked_for([OLD])
+    departures.seen(OLD, here=False, quiet=False, monotonic=0.0)
+    departures.asked_for([])
+    departures.asked_for([OLD])
+    departures.heard([], monotonic=60.0)
+    assert departures.seen(OLD, here=False, quiet=False, monotonic=60.0) is None
+
+
 def test_a_page_is_quiet_from_the_end_of_its_agent_until_the_next_one_writes_it() -> None:
     wants = [want("a")]
     page = settle({}, OLD, wants, None)

@@ -3,7 +3,9 @@
 import os
 from pathlib import Path
 
-from device_plugin_agent.record import record, replay
+import pytest
+
+from device_plugin_agent.record import main, record, replay
 from device_plugin_agent.sources import HostView
 from device_plugin_agent.sources.paths import Paths
 from device_plugin_agent.sources.pci import Pci
@@ -97,3 +99,26 @@ def test_what_cannot_be_read_and_what_is_no_text_is_survived(tmp_path: Path) -> 
     (device / "loop").symlink_to("loop")
     (device / "binary").write_bytes(bytes(range(256)) * 100)
     copied(host, tmp_path / "copy")
+
+
+@pytest.mark.parametrize(
+    "line", ["c 1:3 ../outside", "c 1:3 /tmp/outside", "c 1:3 a/../../outside", "c 1:3", "c x:y a"]
+)
+def test_a_recording_from_a_stranger_makes_nodes_in_its_own_directory_alone(
+    tmp_path: Path, line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    (tree / "dev.list").write_text(f"{line}\n")
+    with pytest.raises(SystemExit, match="device-plugin-agent replay: "):
+        main(["replay", str(tree)])
+    assert [path.name for path in tmp_path.rglob("*") if not path.is_dir()] == ["dev.list"]
+
+
+def test_a_recording_whose_directory_of_nodes_leads_elsewhere_is_not_replayed(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "dev").symlink_to("elsewhere")
+    (tmp_path / "dev.list").write_text("c 1:3 null\n")
+    with pytest.raises(SystemExit, match="File exists"):
+        main(["replay", str(tmp_path)])
+    assert not list((tmp_path / "elsewhere").iterdir())

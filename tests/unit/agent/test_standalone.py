@@ -97,6 +97,8 @@ def test_the_mode_of_a_file_counts(tmp_path: Path) -> None:
         ("kind: Pod", "must be a DevicePluginConfig, or"),
         ("kind: DevicePluginConfig", "spec: must be a mapping with `resources`"),
         ("[]", "must be a DevicePluginConfig, or a mapping with `resources`"),
+        ("kind: DevicePluginConfig", "spec: must be a mapping with `resources`"),
+        ("{kind: DevicePluginConfig, spec: [a]}", "spec: must be a mapping with `resources`"),
         ("resources: []", "at least one is needed"),
         (GOOD.replace("include:", "path:"), "source.paths.path: unknown field; .* knows include, exclude"),
         (GOOD.replace("example.com/any", "example.com/camera"), "each name may stand only once"),
