@@ -111,6 +111,7 @@ class Bench:
 
     def __init__(self, root: Path, kubelet: KubeletDouble) -> None:
         self.kubelet = kubelet
+        kubelet.limit.keep(SystemClock())  # the agent asks in the machine's time
         self.api = ScriptedApi({})
         self.clock = MovableClock()
         self.dev = root / "dev"

@@ -51,7 +51,7 @@ def dropped(bench: Bench, name: str) -> list[str]:
 
 def offered(bench: Bench) -> set[str]:
     """What the lenses offer a little later."""
-    bench.clock.pass_(0.5)
+    bench.clock.pass_(0.1)
     return set(bench.states(LENS))
 
 
@@ -175,9 +175,9 @@ async def test_what_a_deleted_config_owned_passes_on_once_no_container_has_it(be
             await bench.kubelet.admit(pod, "c", {CAMERA: 1})
         await other.until(lambda: len(dropped(other, LENS)) == 2)
         bench.api.objects.clear()
-        await other.until(lambda: len(offered(other)) == 1)
+        await other.until(lambda: len(offered(other)) == 1, timeout=45)
         bench.kubelet.delete_pod(pod)
-        await other.until(lambda: len(offered(other)) == 2)
+        await other.until(lambda: len(other.states(LENS)) == 2, timeout=45)
 
 
 async def test_what_a_deleted_config_owned_passes_on_at_once_when_nothing_it_handed_out_is_pending(
