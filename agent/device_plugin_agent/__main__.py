@@ -46,18 +46,20 @@ def main() -> None:
     _log.info("Stopped")
 
 
-def _from_file(given: settings.Settings, path: Path, clock: Clock) -> NodeSpec:
-    """The spec of a machine on its own; a dry run tells what would come of it."""
+def _from_file(given: settings.Settings, path: Path, clock: Clock) -> NodeSpec | None:
+    """The spec of a machine on its own; None after a dry run, which tells what would come of each in the file."""
     # Imported by those who need it alone: what checks a file takes 1 MB.
     from device_plugin_agent import standalone
 
     try:
-        spec = standalone.load(path, given, clock)
+        if not given.dry_run:
+            return standalone.load(path, given, clock)
+        specs = standalone.load_all(path, given, clock)
     except standalone.BadFile as error:
         sys.exit(f"device-plugin-agent: {error}")
-    if given.dry_run:
+    for spec in specs:
         sys.stdout.writelines(f"{line}\n" for line in standalone.dry_run(spec, given.host, clock))
-    return spec
+    return None
 
 
 async def _run(given: settings.Settings, clock: Clock, spec: NodeSpec | None) -> None:

@@ -164,7 +164,9 @@ class Agent:
     async def _inherit(self, api: NodeApi, claims: Claims, departures: Departures) -> None:
         """Find out whether those who keep devices from us are gone for good."""
         while True:
-            for claimant in claims.in_the_way():
+            in_the_way = claims.in_the_way()
+            departures.asked_for(in_the_way)
+            for claimant in in_the_way:
                 name = node_device_plugin_name(claimant.config, self._settings.node_name)
                 try:
                     here = claims.lives(claimant.uid) or await api.config_uid(name) == claimant.uid
@@ -193,8 +195,9 @@ class Agent:
                         known = True
             except Unavailable as error:
                 if not known:
-                    failures += 1
                     trouble.failed(describe(error))
+            if not known:  # nor is a watch that ends and told nothing worth asking for at once
+                failures += 1
             pause = min(_RETRY_FIRST * 2 ** max(failures - 1, 0), _RETRY_MOST)
             await asyncio.sleep(pause * (1 + 0.5 * self._jitter()))
 
@@ -204,7 +207,7 @@ class Agent:
         try:
             spec = msgspec.convert(seen.spec, NodeSpec)
         except msgspec.ValidationError as error:
-            self._rejection = f"this agent ({__version__}) cannot read it: {error}"
+            self._reject(str(seen.spec.get("revision", "")), f"this agent ({__version__}) cannot read it: {error}")
         else:
             self._accept(spec)
             if first and status.observed_revision == spec.revision:
@@ -219,13 +222,16 @@ class Agent:
         try:
             self._supervisor.apply(spec)
         except Rejected as error:
-            if str(error) != self._rejection:
-                _log.warning("Rejected a configuration", extra={"revision": spec.revision, "err": str(error)})
-            self._rejection = str(error)
+            self._reject(spec.revision, str(error))
             return
         self._rejection = None
         if spec != before:
             self._saved.save(Desired(spec=spec, leaving=self._supervisor.leaving()))
+
+    def _reject(self, revision: str, why: str) -> None:
+        if why != self._rejection:
+            _log.warning("Rejected a configuration", extra={"revision": revision, "err": why})
+        self._rejection = why
 
     def _build(self, stored: NodeStatus) -> NodeStatus:
         spec = self._supervisor.spec

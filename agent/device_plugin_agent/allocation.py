@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from device_plugin_agent import customary
-from device_plugin_agent.inventory import Entry, Inventory
+from device_plugin_agent.entry import Entry
+from device_plugin_agent.inventory import Inventory
 from device_plugin_agent.slots import device_of
 from device_plugin_agent.sources import Candidate
 from device_plugin_api import hostpaths
@@ -87,7 +88,11 @@ def grant(resource_name: str, allocation: Allocation, entries: Sequence[Entry], 
     prefix = env_prefix(resource_name)
     devices = [entry.device for entry in entries]
     nodes = [device_nodes(allocation, device, index) for index, device in enumerate(devices)]
-    paths = [_container_path(allocation, device, index) for index, device in enumerate(devices) if device.nodes]
+    paths = [
+        _container_path(allocation, device, index)
+        for index, device in enumerate(devices)
+        if device.nodes or device.file
+    ]
     ids = [device.id for device in devices]
     variables = _of_all(devices) | {
         "DEVICE_ID": ids[0],
@@ -103,7 +108,8 @@ def grant(resource_name: str, allocation: Allocation, entries: Sequence[Entry], 
         env |= customary.variables(resource_name, source, list(zip(devices, inside, strict=True)))
     env |= {variable.name: expand(variable.value, variables) for variable in allocation.env}
     annotations = {key: expand(value, variables) for key, value in allocation.annotations.items()}
-    mounts = tuple(each for mount in allocation.mounts for each in _mounts(mount, devices))
+    files = [_file(allocation, device, index) for index, device in enumerate(devices) if device.file]
+    mounts = (*files, *(each for mount in allocation.mounts for each in _mounts(mount, devices)))
     # Devices of a kind may share a node.
     once = dict.fromkeys(node for of_device in nodes for node in of_device)
     named = () if source is None else customary.cdi_devices(source, devices)
@@ -143,6 +149,14 @@ def _container_path(allocation: Allocation, device: Candidate, index: int) -> st
         return device.path
     path = _path("containerPath", allocation.container_path, device, index)
     return _checked("containerPath", path, hostpaths.device_path_error(path))
+
+
+def _file(allocation: Allocation, device: Candidate, index: int) -> Mount:
+    return Mount(
+        host_path=device.file,
+        container_path=_container_path(allocation, device, index),
+        read_only=not allocation.writable_files,
+    )
 
 
 def _mounts(mount: Mount, devices: Sequence[Candidate]) -> Iterator[Mount]:

@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from device_plugin_agent.http_client import HttpClient, Response
+from device_plugin_agent.http_client import MOST, HttpClient, Response
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
@@ -104,6 +104,8 @@ async def _lines(response: Response) -> AsyncGenerator[bytes]:
             *whole, rest = (rest + piece).split(b"\n")
             for line in whole:
                 yield line
+            if len(rest) > MOST:
+                raise ValueError(f"an event of more than {MOST} bytes")
     if rest:
         yield rest
 

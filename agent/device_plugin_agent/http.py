@@ -6,7 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 _DEADLINE = 5.0
+"""Seconds for a question and its answer."""
+
 _MAX_HEAD = 8192
+
+_MOST_OPEN = 64
+"""Connections at once. Whoever reaches the pod may open them: they must not cost the agent its memory or its files."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,8 @@ class HttpServer:
     def __init__(self, answers: dict[str, Callable[[], Answer]]) -> None:
         self.answers = answers
         self.port = 0
+        self._open: dict[asyncio.StreamWriter, None] = {}
+        """Who asks now, in the order they came."""
 
     async def run(self, port: int) -> None:
         """Serve until cancelled; port 0 takes any and tells it in `port`."""
@@ -46,15 +53,24 @@ class HttpServer:
                 await server.serve_forever()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if len(self._open) >= _MOST_OPEN:
+            # An honest question takes milliseconds: the oldest is none.
+            oldest = next(iter(self._open))
+            del self._open[oldest]
+            oldest.transport.abort()
+        self._open[writer] = None
         try:
             async with asyncio.timeout(_DEADLINE):
                 head = await reader.readuntil(b"\r\n\r\n")
                 writer.write(self._respond(head))
-                await writer.drain()
+                writer.close()
+                await writer.wait_closed()
         except (TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, OSError):
-            pass  # whoever asked went away or spoke no HTTP; there is nobody to tell
+            pass  # whoever asked went away, does not read the answer or spoke no HTTP; there is nobody to tell
         finally:
-            writer.close()
+            self._open.pop(writer, None)
+            # Not closed: that would wait, for ever maybe, until the other side has read what was sent.
+            writer.transport.abort()
 
     def _respond(self, head: bytes) -> bytes:
         parts = head.split(b"\r\n", 1)[0].split(b" ")

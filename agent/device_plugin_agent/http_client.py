@@ -7,7 +7,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
@@ -22,6 +22,10 @@ _DEADLINE = 10.0
 
 _PIECE = 65536
 """Bytes that are read at once."""
+
+MOST = 4 << 20
+"""Bytes of an answer, or of one event of it, that are taken: the API server's objects are smaller, but who knows what
+stands between."""
 
 _KEEP_ALIVE = (
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
@@ -47,8 +51,13 @@ class Response:
 
     async def read(self) -> bytes:
         """The whole body."""
-        async with asyncio.timeout(_DEADLINE):
-            return b"".join([piece async for piece in self.pieces()])
+        body = bytearray()
+        async with asyncio.timeout(_DEADLINE), aclosing(self.pieces()) as pieces:
+            async for piece in pieces:
+                body += piece
+                if len(body) > MOST:
+                    raise h11.RemoteProtocolError(f"an answer of more than {MOST} bytes")
+        return bytes(body)
 
 
 class HttpClient:

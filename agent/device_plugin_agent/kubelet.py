@@ -13,6 +13,7 @@ import grpc
 import grpc.aio
 
 from device_plugin_agent.clock import Clock
+from device_plugin_agent.grpc_options import UNHURRIED
 from device_plugin_agent.kubelet_api import deviceplugin_pb2 as api
 from device_plugin_agent.kubelet_api import deviceplugin_pb2_grpc as rpc
 from device_plugin_agent.metrics import Metrics
@@ -172,16 +173,18 @@ class Registration:
                 await self._unless_replaced(identity, stream.opened.wait())
         except KubeletReplaced as replaced:
             return 0.0, str(replaced)
+        except TimeoutError:
+            # The stream may come yet. Beside that of the next registration it would be one too many (R5).
+            await self._stop_serving()
+            return 0.0, self._failed("the kubelet accepted it but did not ask for the devices")
         except grpc.aio.AioRpcError as error:
             # The kubelet's own words; a refused connection is its normal state between two processes.
             why = f"the kubelet refused it: {error.details()}"
-            if error.code() is not grpc.StatusCode.UNAVAILABLE:
-                self._trouble.failed(why)
-            return 0.0, why
-        except TimeoutError:
-            return 0.0, "the kubelet accepted it but did not ask for the devices"
+            if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+                await self._stop_serving()  # it may have accepted it all the same: as above
+            return 0.0, why if error.code() is grpc.StatusCode.UNAVAILABLE else self._failed(why)
         except OSError as error:
-            return 0.0, f"cannot listen in {self._directory}: {error.strerror or error}"
+            return 0.0, self._failed(f"cannot listen in {self._directory}: {error.strerror or error}")
         opened = self._clock.monotonic()
         self._trouble.worked()
         self._metrics.register.labels(self._plugin.resource.name).observe(opened - asked)
@@ -212,7 +215,7 @@ class Registration:
         await self._stop_serving()
         # A new name each time: a stopping server unlinks whatever lies at its path, a successor's socket too.
         path = self._directory / next(self._socket_names)
-        server = grpc.aio.server(options=(("grpc.max_receive_message_length", -1),))
+        server = grpc.aio.server(options=UNHURRIED)
         rpc.add_DevicePluginServicer_to_server(self._plugin, server)
         try:
             server.add_insecure_port(f"unix:{path}")
@@ -244,6 +247,10 @@ class Registration:
                 version=API_VERSION, endpoint=endpoint, resource_name=self._plugin.resource.name
             )
             await rpc.RegistrationStub(channel).Register(request, timeout=_REGISTER_DEADLINE)
+
+    def _failed(self, why: str) -> str:
+        self._trouble.failed(why)
+        return why
 
     def _set(self, state: Registered) -> None:
         if state != self.state:

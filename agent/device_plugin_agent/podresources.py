@@ -9,17 +9,23 @@ import grpc.aio
 
 from device_plugin_agent.agreement import Slots
 from device_plugin_agent.clock import Clock
+from device_plugin_agent.entry import ALLOCATION_GRACE
+from device_plugin_agent.grpc_options import UNHURRIED
 from device_plugin_agent.kubelet_api import podresources_pb2 as api
 from device_plugin_agent.kubelet_api import podresources_pb2_grpc as rpc
 from device_plugin_agent.pulse import Pulse
 from device_plugin_agent.signal import Signal
+from device_plugin_agent.trouble import Trouble
 from device_plugin_api.node import Holder
 
 Use = Mapping[str, Mapping[str, tuple[Holder, ...]]]
 """Resource name → slot → who has it."""
 
-PERIOD_IN_USE, _PERIOD_IDLE = 1.0, 10.0
-"""Seconds between two questions: the kubelet answers 100 a second to all clients of the node together (R18)."""
+PERIOD_IN_USE, _PERIOD_DISAGREEING, _PERIOD_IDLE = 1.0, 10.0, 30.0
+"""Seconds between two questions: the kubelet answers 100 a second to all clients of the node together (R18).
+
+Idle is when nothing is in use or has lately been handed out: what is in use begins with an Allocate of ours.
+"""
 
 _PERIOD_COMPARE = 30.0
 """Seconds between two looks at what the kubelet could hand out, as long as it is what was offered."""
@@ -28,6 +34,9 @@ _AFTER_ALLOCATE = (0.2, 1.0)
 """Seconds after an Allocate to ask out of turn: a pod is named once the kubelet has admitted it."""
 
 _DEADLINE = 5.0
+
+_BELIEVED = 60.0
+"""Seconds after the start from which an answer counts that has never named the agent's own pod."""
 
 _log = logging.getLogger(__name__)
 
@@ -58,8 +67,12 @@ class PodResources:
         self._pulse = pulse
         self._own_pod = own_pod
         self._named = False
+        self._began = clock.monotonic()
         self._compare_at = 0.0
+        # What the process before this one handed out last, podresources may not name yet.
+        self._handed_out_at = clock.monotonic()
         self._asked = Signal()
+        self._trouble = Trouble(_log, "podresources does not answer: who has which device is not known")
 
     def ask_soon(self) -> None:
         """Something was handed out."""
@@ -68,7 +81,7 @@ class PodResources:
     async def run(self) -> None:
         """Ask until cancelled."""
         options = (
-            ("grpc.max_receive_message_length", -1),
+            *UNHURRIED,
             ("grpc.max_reconnect_backoff_ms", 2000),
             ("grpc.default_authority", "localhost"),
         )
@@ -79,13 +92,15 @@ class PodResources:
             while True:
                 self._pulse.turned("podresources", period)
                 await self._asked.after(seen, period)
-                pauses = _AFTER_ALLOCATE if self._asked.count != seen else (0.0,)
+                pauses: tuple[float, ...] = (0.0,)
+                if self._asked.count != seen:
+                    pauses, self._handed_out_at = _AFTER_ALLOCATE, self._clock.monotonic()
                 seen = self._asked.count
                 for pause in pauses:
                     await asyncio.sleep(pause)
                     used = await self._ask(lister)
-                await self._ask_what_there_is(lister)
-                period = PERIOD_IN_USE if used else _PERIOD_IDLE
+                agrees = await self._ask_what_there_is(lister)
+                period = until_next(used=used, handed_out=self._clock.monotonic() - self._handed_out_at, agrees=agrees)
 
     async def _ask(self, lister: "rpc.PodResourcesListerAsyncStub") -> bool:
         """One question; whether any device is in use, or that could not be learnt."""
@@ -93,27 +108,42 @@ class PodResources:
         try:
             answer = await lister.List(api.ListPodResourcesRequest(), timeout=_DEADLINE)
         except grpc.aio.AioRpcError as error:
-            _log.debug("podresources did not answer", extra={"err": error.details()})
+            self._trouble.failed(str(error.details()))
             return True
+        self._trouble.worked()
         named = any(pod.name == self._own_pod for pod in answer.pod_resources)
-        if self._named and not named:
+        young = asked - self._began < _BELIEVED
+        if not named and (self._named or (self._own_pod and young)):
             # A kubelet that has just started hears of its pods from the API server, which may take long: not even ours
             # is there, and who has what it does not know.
             return True
         self._named = named
         return self._tell(holders(answer), asked)
 
-    async def _ask_what_there_is(self, lister: "rpc.PodResourcesListerAsyncStub") -> None:
+    async def _ask_what_there_is(self, lister: "rpc.PodResourcesListerAsyncStub") -> bool:
+        """Now and then one more question; whether the kubelet has what it should have, as far as is known."""
         now = self._clock.monotonic()
         if now < self._compare_at:
-            return
+            return True
         try:
             answer = await lister.GetAllocatableResources(api.AllocatableResourcesRequest(), timeout=_DEADLINE)
         except grpc.aio.AioRpcError as error:
             _log.debug("podresources did not answer", extra={"err": error.details()})
-            return
-        if self._compare(allocatable(answer)):
+            return False
+        agrees = self._compare(allocatable(answer))
+        if agrees:
             self._compare_at = now + _PERIOD_COMPARE
+        return agrees
+
+
+def until_next(*, used: bool, handed_out: float, agrees: bool) -> float:
+    """Seconds until the next question.
+
+    `handed_out`: seconds since something may have been; `agrees`: whether the kubelet has what it was told.
+    """
+    if used or handed_out < ALLOCATION_GRACE:
+        return PERIOD_IN_USE
+    return _PERIOD_IDLE if agrees else _PERIOD_DISAGREEING
 
 
 def allocatable(answer: api.AllocatableResourcesResponse) -> dict[str, frozenset[str]]:

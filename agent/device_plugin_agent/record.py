@@ -2,14 +2,16 @@
 
 import argparse
 import os
+import re
 import stat
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from device_plugin_agent import personal
+from device_plugin_api import hostpaths
 
-_BUSES = ("pci", "usb")
+_BUSES = ("iio", "pci", "usb")
 _CLASSES = (
     "accel",
     "drm",
@@ -35,6 +37,7 @@ _MOST = 4096
 _LEFT_OUT = ("config", "rom", "vpd", "eeprom", "descriptors", "report_descriptor", "remove", "rescan", "reset")
 
 DEVICES = "dev.list"
+_LISTED = re.compile("(?P<kind>[bc]) (?P<major>[0-9]{1,9}):(?P<minor>[0-9]{1,9}) (?P<name>.+)")
 
 
 def main(argv: Sequence[str]) -> None:
@@ -59,23 +62,33 @@ def main(argv: Sequence[str]) -> None:
             replay(given.directory)
     except OSError as error:
         sys.exit(f"device-plugin-agent {given.command}: {error.filename}: {error.strerror}")
+    except ValueError as error:
+        sys.exit(f"device-plugin-agent {given.command}: {error}")
 
 
 def record(sys_root: Path, dev_root: Path, into: Path, *, with_serials: bool) -> None:
     """Write what matters of a machine: `sys/` with attributes and links, and the list of its device nodes."""
-    _Recording(sys_root.resolve(), into / "sys", with_serials).run()
     lines = sorted(_devices(dev_root))
+    characters = [line.split(" ", 2)[1] for line in lines if line.startswith("c ")]
+    _Recording(sys_root.resolve(), into / "sys", with_serials).run(characters)
     (into / DEVICES).write_text("".join(f"{line}\n" for line in lines))
 
 
 def replay(tree: Path) -> None:
-    """Make `dev/` with the nodes that `dev.list` names. Numbers are the recorded machine's: nobody should open them."""
+    """Make `dev/` with the nodes that `dev.list` names. Numbers are the recorded machine's: nobody should open them.
+
+    A tree may come from anybody: nothing is made but in a new `dev/`. Raises OSError, and ValueError worded for people.
+    """
+    root = tree / "dev"
+    root.mkdir()
     for line in (tree / DEVICES).read_text().splitlines():
-        kind, number, name = line.split(" ", 2)
-        major, minor = map(int, number.split(":"))
-        node = tree / "dev" / name
+        listed = _LISTED.fullmatch(line)
+        if listed is None or not hostpaths.is_clean_absolute(f"{hostpaths.DEVICE_ROOT}/{listed['name']}"):
+            raise ValueError(f"{tree / DEVICES}: {line!r} is no device node below {hostpaths.DEVICE_ROOT}")
+        node = root / listed["name"]
         node.parent.mkdir(parents=True, exist_ok=True)
-        os.mknod(node, 0o600 | (stat.S_IFBLK if kind == "b" else stat.S_IFCHR), os.makedev(major, minor))
+        kind = stat.S_IFBLK if listed["kind"] == "b" else stat.S_IFCHR
+        os.mknod(node, 0o600 | kind, os.makedev(int(listed["major"]), int(listed["minor"])))
 
 
 class _Recording:
@@ -87,13 +100,14 @@ class _Recording:
         self._with_serials = with_serials
         self._kept: set[Path] = set()
 
-    def run(self) -> None:
-        for listing in _listings(self._root):
-            for name in sorted(os.listdir(listing)):
-                self._keep_link(listing / name)
-                device = _target(listing / name)
-                if device is not None and device.is_relative_to(self._root) and self._may_keep(str(device)):
-                    self._keep_device(device)
+    def run(self, characters: Iterable[str]) -> None:
+        """Keep what the buses and classes list, and what is behind the character devices of these numbers."""
+        listed = [listing / name for listing in _listings(self._root) for name in sorted(os.listdir(listing))]
+        for link in (*listed, *(self._root / "dev/char" / number for number in characters)):
+            self._keep_link(link)
+            device = _target(link)
+            if device is not None and device.is_relative_to(self._root) and self._may_keep(str(device)):
+                self._keep_device(device)
 
     def _keep_device(self, device: Path) -> None:
         # Of the way up only what tells where it hangs.

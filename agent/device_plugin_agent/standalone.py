@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
+import yaml
 from msgspec import Struct
 
 from device_plugin_agent import serving
@@ -32,17 +33,36 @@ class _Document(Struct, rename="camel", kw_only=True):
 
 
 def load(path: Path, settings: Settings, clock: Clock) -> NodeSpec:
-    """The spec in a YAML file: a whole DevicePluginConfig, or its `resources` alone. Raises BadFile."""
+    """The spec in a YAML file with one configuration. Raises BadFile."""
+    first, *others = load_all(path, settings, clock)
+    if others:
+        raise BadFile(f"{path}: has {1 + len(others)} configurations, and an agent serves one; --dry-run tells of all")
+    return first
+
+
+def load_all(path: Path, settings: Settings, clock: Clock) -> list[NodeSpec]:
+    """The specs in a YAML file, one at least: of each DevicePluginConfig, or of `resources` alone. Raises BadFile.
+
+    Objects of other kinds, as manifests have them beside, are passed over.
+    """
     try:
         content = path.read_bytes()
-        document = msgspec.yaml.decode(content)
+        documents = list(yaml.safe_load_all(content))
     except OSError as error:
         raise BadFile(f"{path}: {error.strerror}") from None
-    except msgspec.DecodeError as error:
+    except yaml.YAMLError as error:
         raise BadFile(f"{path} is no YAML: {error}") from None
-    if not isinstance(document, dict):
+    configs = [each for each in documents if isinstance(each, dict) and each.get("kind", CONFIG_KIND) == CONFIG_KIND]
+    if not configs:
         raise BadFile(f"{path}: must be a {CONFIG_KIND}, or a mapping with `resources`")
-    spec = document.get("spec", {}) if document.get("kind") == CONFIG_KIND else document
+    revision = hashlib.sha256(content).hexdigest()[:10]
+    return [_spec(each, path, settings, clock, revision) for each in configs]
+
+
+def _spec(document: dict[str, Any], path: Path, settings: Settings, clock: Clock, revision: str) -> NodeSpec:
+    spec = document.get("spec") if "kind" in document else document
+    if not isinstance(spec, dict):
+        raise BadFile(f"{path}: spec: must be a mapping with `resources`")
     served = _document({"resources": spec.get("resources")} | ({"mode": spec["mode"]} if "mode" in spec else {}), path)
     try:
         for resource in served.resources:
@@ -55,7 +75,7 @@ def load(path: Path, settings: Settings, clock: Clock) -> NodeSpec:
         node_name=settings.node_name,
         node_uid="",
         mode=served.mode,
-        revision=hashlib.sha256(content).hexdigest()[:10],
+        revision=revision,
         resources=served.resources,
     )
 

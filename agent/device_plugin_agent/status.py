@@ -3,9 +3,13 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import msgspec
+from msgspec.structs import replace
+
 from device_plugin_agent.agreement import Agreement
 from device_plugin_agent.clock import timestamp
-from device_plugin_agent.inventory import Entry, Inventory
+from device_plugin_agent.entry import Entry
+from device_plugin_agent.inventory import Inventory
 from device_plugin_agent.registered import Registered
 from device_plugin_api import conditions
 from device_plugin_api.conditions import Condition
@@ -19,6 +23,9 @@ from device_plugin_api.node import (
     NodeStatus,
     ResourceStatus,
 )
+
+MAX_BYTES = 1 << 20
+"""Of a status as JSON: with the spec beside it, an object stays below the 1.5 MiB that etcd takes."""
 
 _MAX_MESSAGE = 256
 
@@ -51,8 +58,9 @@ def node_status(
     known: Iterable[Condition],
     now: float,
 ) -> NodeStatus:
-    """The whole status. `known` are the conditions reported before, `now` is Unix time.
+    """The whole status; of a node with very much to tell, as many of its devices as the API server takes.
 
+    `known` are the conditions reported before, `now` is Unix time.
     `withheld` are resources that must not be registered, and who has them.
     """
     counts = DeviceCounts()
@@ -61,14 +69,20 @@ def node_status(
     wanted = [_accepted(rejection, now), _registered(offers, withheld, rejection, now)]
     if agreement.compared:
         wanted.append(_agrees(agreement, now))
-    return NodeStatus(
+    told = NodeStatus(
         observed_revision=revision,
         agent_version=agent_version,
         conditions=conditions.merge(known, wanted),
         counts=counts,
-        resources=tuple(_resource(offer) for offer in sorted(offers, key=lambda offer: offer.name)),
         contested_devices=contested,
     )
+    most = MAX_LISTED_DEVICES
+    while True:
+        listed = (_resource(offer, most) for offer in sorted(offers, key=lambda offer: offer.name))
+        told = replace(told, resources=tuple(listed))
+        if not most or len(msgspec.json.encode(told)) <= MAX_BYTES:
+            return told
+        most //= 2
 
 
 def _accepted(rejection: str | None, now: float) -> Condition:
@@ -110,10 +124,10 @@ def _condition(type_: str, status: str, reason: str, message: str, now: float) -
     )
 
 
-def _resource(offer: Offer) -> ResourceStatus:
+def _resource(offer: Offer, most: int) -> ResourceStatus:
     inventory = offer.inventory
     entries = inventory.entries
-    listed = _listed(entries)
+    listed = _listed(entries, most)
     return ResourceStatus(
         name=offer.name,
         registered=offer.registration.now,
@@ -128,13 +142,13 @@ def _resource(offer: Offer) -> ResourceStatus:
     )
 
 
-def _listed(entries: Mapping[str, Entry]) -> list[Entry]:
+def _listed(entries: Mapping[str, Entry], most: int) -> list[Entry]:
     """All, or when there are too many the troubled and allocated ones before the others; sorted by ID."""
     dull = sorted(
         entries.values(),
         key=lambda entry: (entry.track.state is DeviceState.HEALTHY, not entry.use, entry.device.id),
     )
-    return sorted(dull[:MAX_LISTED_DEVICES], key=lambda entry: entry.device.id)
+    return sorted(dull[:most], key=lambda entry: entry.device.id)
 
 
 def _device(entry: Entry, inventory: Inventory) -> Device:
@@ -153,4 +167,6 @@ def _device(entry: Entry, inventory: Inventory) -> Device:
 
 
 def _cut(text: str, most: int) -> str:
+    """What the API server takes. A name on the host may be no Unicode, and JSON has no place for that."""
+    text = text.encode(errors="replace").decode()
     return text if len(text) <= most else f"{text[: most - 1]}…"

@@ -1,11 +1,14 @@
 """Directory events from the kernel, as one wake-up for many directories."""
 
 import asyncio
+import errno
 import logging
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from inotify_simple import INotify, flags
+
+from device_plugin_agent.trouble import Trouble
 
 _EVENTS = (
     flags.CREATE
@@ -31,6 +34,7 @@ class DirectoryWatch:
         self._wake = wake
         self._loop = asyncio.get_running_loop()
         self._watches: dict[Path, int] = {}
+        self._trouble = Trouble(_log, "Cannot watch a directory; changes in it are found by looks alone")
         self._inotify: INotify | None = None
         try:
             self._inotify = INotify(nonblocking=True)
@@ -51,8 +55,10 @@ class DirectoryWatch:
         for directory in wanted - self._watches.keys():
             try:
                 self._watches[directory] = inotify.add_watch(directory, _EVENTS)
-            except OSError:
-                continue
+            except OSError as error:
+                if error.errno not in (errno.ENOENT, errno.ENOTDIR):
+                    # ENOSPC says that fs.inotify.max_user_watches is reached.
+                    self._trouble.failed(str(error.strerror))
 
     def close(self) -> None:
         """Stop watching."""

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 
 from device_plugin_api import hostpaths, source_checks, templates
 from device_plugin_api.names import env_prefix, resource_name_error
-from device_plugin_api.resource import Allocation, Resource
+from device_plugin_api.resource import Allocation, Probe, Resource
 
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _FILE_MODE = re.compile(r"0?[0-7]{3}")
@@ -34,6 +34,8 @@ def problems(resource: Resource) -> Iterator[str]:
     yield from source_checks.problems(resource)
     yield from _allocation_problems(resource.allocation)
     yield from _template_problems(resource)
+    for probe in resource.health.probes:
+        yield from _probe_problems(probe)
 
 
 def together(resources: Iterable[Resource]) -> Iterator[str]:
@@ -86,6 +88,25 @@ def _allocation_problems(allocation: Allocation) -> Iterator[str]:
     for key in allocation.annotations:
         if any(owned in key for owned in _RUNTIME_OWNED):
             yield f"allocation.annotations: {key!r} belongs to Kubernetes or a container runtime"
+
+
+def _probe_problems(probe: Probe) -> Iterator[str]:
+    if probe.type == "SysfsAttribute":
+        absolute = probe.path if probe.path.startswith("/") else f"/{probe.path}"
+        roots = hostpaths.SYSFS_ROOTS
+        if not hostpaths.is_clean_absolute(absolute):
+            yield f"health.probes: path {probe.path!r} must be a path without '..', '.' or empty parts"
+        elif absolute == probe.path and not any(hostpaths.is_below(absolute, root) for root in roots):
+            where = f"relative to the device's directory, or in one of {', '.join(roots)}"
+            yield f"health.probes: path {probe.path!r} must be {where}"
+    if probe.type == "HeartbeatFile":
+        if not hostpaths.is_clean_absolute(f"/{probe.name}"):
+            yield (
+                f"health.probes: name {probe.name!r} must be relative to {hostpaths.HEARTBEATS}, "
+                "without '..', '.' or empty parts"
+            )
+        if probe.max_age_seconds is None:
+            yield "health.probes: maxAgeSeconds must be given with type: HeartbeatFile"
 
 
 def _template_problems(resource: Resource) -> Iterator[str]:

@@ -14,6 +14,8 @@ _QUALIFIED_PART = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?")
 _MAX_DOMAIN = 253 - len("requests.")
 _MAX_BASE_NAME = 63
 
+_DAEMONSET = "-agent"
+
 
 def resource_name_error(name: str) -> str | None:
     """Why the kubelet would refuse `name` as an extended resource, or None.
@@ -55,4 +57,9 @@ def node_device_plugin_name(config: str, node: str) -> str:
 
 def daemonset_name(config: str) -> str:
     """The name of a config's DaemonSet in the agents' namespace."""
-    return f"{config}-agent"
+    return f"{config}{_DAEMONSET}"
+
+
+def config_of_daemonset(name: str) -> str:
+    """The config whose DaemonSet has that name; "" when none can."""
+    return name.removesuffix(_DAEMONSET) if name.endswith(_DAEMONSET) else ""

@@ -103,6 +103,9 @@ class Allocation(Struct, rename="camel", frozen=True, kw_only=True, omit_default
     permissions: Annotated[
         str, doc("Access to the device nodes: r, w or rw (never mknod).", openapi=enum("r", "w", "rw"), max_length=2)
     ] = "rw"
+    writable_files: Annotated[
+        bool, doc("Whether a container may write to the plain files that it gets as devices (`paths: {type: File}`).")
+    ] = False
     container_path: (
         Annotated[
             str,

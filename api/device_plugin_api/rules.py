@@ -168,6 +168,7 @@ GROUP_MEMBER = (
         "[has(self.paths), has(self.usb), has(self.pci)].filter(given, given).size() == 1",
         "exactly one source must be given: paths, usb or pci",
     ),
+    rule("!has(self.paths) || !has(self.paths.type) || self.paths.type != 'File'", "a plain file cannot be a member"),
 )
 GROUP_MEMBERS = (
     rule("!self.all(member, has(member.optional) && member.optional)", "at least one member must not be optional"),

@@ -9,6 +9,7 @@ from device_plugin_api.nvidia import NvidiaSource
 from device_plugin_api.resource import Resource
 from device_plugin_api.rules import MAX_SLOTS
 from device_plugin_api.sources import (
+    PATH_TYPES,
     SOURCES,
     CustomSource,
     FpgaSource,
@@ -74,6 +75,8 @@ def _paths_problems(paths: PathsSource) -> Iterator[str]:
             wrong = hostpaths.device_path_error(glob)
             if wrong is not None:
                 yield f"source.paths.{member}: {glob!r} {wrong}"
+    if paths.type not in PATH_TYPES:
+        yield f"source.paths.type: must be {', '.join(PATH_TYPES[:-1])} or {PATH_TYPES[-1]}"
 
 
 def _usb_problems(usb: UsbSource) -> Iterator[str]:
@@ -149,6 +152,8 @@ def _groups_problems(groups: GroupsSource) -> Iterator[str]:
         where = f"source.groups.members[{member.name}]"
         if not one_source(member.source):
             yield f"{where}: exactly one source must be given: paths, usb or pci"
+        if member.paths is not None and member.paths.type == "File":
+            yield f"{where}.paths.type: a plain file cannot be a member"
         for wrong in _device_problems(member.source):
             yield f"{where}{wrong.removeprefix('source')}"
 

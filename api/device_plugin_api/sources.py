@@ -8,11 +8,13 @@ from device_plugin_api import hardware, rules
 from device_plugin_api.nvidia import NvidiaSource
 from device_plugin_api.schema import ATOMIC, ATOMIC_MAP, doc, enum, list_map
 
+PATH_TYPES = ("Device", "Directory", "File")
+
 DeviceGlob = Annotated[str, doc("A path or glob below /dev.", max_length=256, rules=rules.DEVICE_GLOB)]
 
 
 class PathsSource(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=True):
-    """Device nodes found by path."""
+    """Device nodes, directories of them or plain files, found by path."""
 
     include: Annotated[
         tuple[DeviceGlob, ...],
@@ -30,8 +32,9 @@ class PathsSource(Struct, rename="camel", frozen=True, kw_only=True, omit_defaul
         str,
         doc(
             "What counts as a device. Device: a device node. Directory: a directory such as /dev/dvb/adapter0, with "
-            "all device nodes in it, at any depth; they keep their places in it.",
-            openapi={"maxLength": 16} | enum("Device", "Directory"),
+            "all device nodes in it, at any depth; they keep their places in it. File: a plain file that root alone "
+            "can replace; containers get it read-only, or as `writableFiles` says.",
+            openapi={"maxLength": 16} | enum(*PATH_TYPES),
         ),
     ] = "Device"
 

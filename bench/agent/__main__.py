@@ -13,6 +13,7 @@ from bench import process
 from bench.agent import calls, subject
 from bench.agent.kubelet import Kubelet
 from bench.figures import ms, percentile, row
+from device_plugin_agent.entry import ALLOCATION_GRACE
 from device_plugin_api.rules import MAX_SLOTS
 
 _ROUNDS = 20
@@ -129,6 +130,7 @@ async def _allocate(socket: str, device: str, many: int, pid: int | None) -> Non
 
 
 async def _resting(what: str, pid: int, seconds: float) -> None:
+    await asyncio.sleep(ALLOCATION_GRACE)
     before, started = process.usage(pid), time.monotonic()
     await asyncio.sleep(seconds)
     after, elapsed = process.usage(pid), time.monotonic() - started

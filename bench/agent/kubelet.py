@@ -28,6 +28,7 @@ class Kubelet(rpc.RegistrationServicer, pod_rpc.PodResourcesListerServicer):
         self.plugins.mkdir()
         self.registered_at: list[float] = []
         self.lists: list[tuple[float, api.ListAndWatchResponse]] = []
+        self.resource = ""
         self.endpoint = ""
         self.news = asyncio.Condition()
         self._readers: set[asyncio.Task[None]] = set()
@@ -54,6 +55,7 @@ class Kubelet(rpc.RegistrationServicer, pod_rpc.PodResourcesListerServicer):
     async def Register(self, request: api.RegisterRequest, context: Any) -> api.Empty:  # noqa: N802
         """A plugin is there: read its devices from now on."""
         self.registered_at.append(time.monotonic())
+        self.resource = request.resource_name
         self.endpoint = str(self.plugins / request.endpoint)
         reader = asyncio.create_task(self._read(self.endpoint))
         self._readers.add(reader)
@@ -65,8 +67,12 @@ class Kubelet(rpc.RegistrationServicer, pod_rpc.PodResourcesListerServicer):
         return pod_api.ListPodResourcesResponse()
 
     async def GetAllocatableResources(self, request: Any, context: Any) -> pod_api.AllocatableResourcesResponse:  # noqa: N802
-        """Nothing is known of what it could give."""
-        return pod_api.AllocatableResourcesResponse()
+        """What was listed last."""
+        answer = pod_api.AllocatableResourcesResponse()
+        if self.lists:
+            healthy = [device.ID for device in self.lists[-1][1].devices if device.health == "Healthy"]
+            answer.devices.add(resource_name=self.resource, device_ids=healthy)
+        return answer
 
     async def Get(self, request: Any, context: Any) -> pod_api.GetPodResourcesResponse:  # noqa: N802
         """No such pod."""

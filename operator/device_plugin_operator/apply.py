@@ -10,7 +10,7 @@ import msgspec
 from device_plugin_api import group
 from device_plugin_api.config import ConfigStatus
 from device_plugin_operator import decode_fleet, paths
-from device_plugin_operator.client import APPLY_PATCH, MERGE_PATCH, ApiError, RequestFailed, Requests
+from device_plugin_operator.client import APPLY_PATCH, MERGE_PATCH, ApiError, RequestFailed, Requests, Unreachable
 from device_plugin_operator.facts import Config
 from device_plugin_operator.fleet import Fleet
 from device_plugin_operator.plan import daemonset, drift
@@ -40,7 +40,7 @@ class Failure:
     error: Exception
 
 
-class NotRepaired(Exception):
+class NotRepaired(RequestFailed):
     """A DaemonSet is not as we want it although all was written: something else writes into it at once."""
 
 
@@ -62,8 +62,11 @@ class Applier:
         async with self._slots:
             try:
                 await self._carry_out(action)
-            except (RequestFailed, NotRepaired) as error:
+            except RequestFailed as error:
                 return Failure(action, error)
+            except msgspec.DecodeError as error:
+                # Something between us and the API server: whether the action was carried out, nobody knows.
+                return Failure(action, Unreachable(f"unreadable answer: {error}"))
         return None
 
     async def _carry_out(self, action: Action) -> None:
@@ -96,7 +99,10 @@ class Applier:
         content = await self._client.request("PUT", path, params=_MANAGER, body=action.body)
         live = msgspec.json.decode(content, type=dict[str, Any])
         if not drift.settled(live, action.wanted, action.expected):
-            raise NotRepaired(f"DaemonSet {action.name} is still not as wanted: does a webhook change it?")
+            raise NotRepaired(
+                f"DaemonSet {action.name} is still not as wanted: a mutating webhook changes it at each update. Exempt "
+                f"the namespace {self._namespace} from it"
+            )
         _log.warning("Removed from the DaemonSet what others had added", extra={"daemonset": action.name})
 
     async def _create_node(self, action: CreateNode) -> None:

@@ -13,7 +13,8 @@ from device_plugin_operator.plan.events import Event
 
 _BURST = 10.0
 _PER_SECOND = 1 / 30
-_MAX_NOTE = 1000
+_MAX_NOTE = 1024
+"""Bytes, by the API server's validation."""
 
 _log = logging.getLogger(__name__)
 
@@ -73,7 +74,7 @@ class Recorder:
             "type": event.type,
             "reason": event.reason,
             "action": "Reconcile",
-            "note": event.message[:_MAX_NOTE],
+            "note": _shortened(event.message),
             "regarding": {
                 "apiVersion": group.API_VERSION,
                 "kind": group.CONFIG_KIND,
@@ -81,3 +82,11 @@ class Recorder:
                 "uid": config.uid,
             },
         }
+
+
+def _shortened(note: str) -> str:
+    content = note.encode()
+    if len(content) <= _MAX_NOTE:
+        return note
+    end = "…"
+    return content[: _MAX_NOTE - len(end.encode())].decode(errors="ignore") + end

@@ -55,13 +55,13 @@ class Store(Generic[T]):
         return len(self._by_name)
 
     def replace(self, items: list[T]) -> None:
-        """These are all there are."""
+        """These are all there are. As in `put`, an older version is late news: a long list began before our change."""
         first, self.complete = not self.complete, True
         there = {item.name for item in items}
         touched = [self._remove(known) for name, known in list(self._by_name.items()) if name not in there]
         for item in items:
             known = self._by_name.get(item.name)
-            if known != item:
+            if known != item and not _late(known, item):
                 touched += [] if known is None else [self._remove(known)]
                 touched.append(self._insert(item))
         configs = {item.config for item in items} if first else set()
@@ -71,7 +71,7 @@ class Store(Generic[T]):
     def put(self, item: T) -> None:
         """One is new or has changed. An older version than the known one is late news of a change of our own."""
         known = self._by_name.get(item.name)
-        if known is not None and known.uid == item.uid and known.version >= item.version:
+        if _late(known, item):
             return
         if known is not None and (left := self._remove(known)) != item.config:
             self._changed(left)
@@ -107,6 +107,11 @@ class Store(Generic[T]):
         if configs:
             self._configs[item.node] = tuple(sorted(configs))
         self._placed(item)
+
+
+def _late(known: NodeObject | AgentPod | None, item: NodeObject | AgentPod) -> bool:
+    """Whether the known one is no older version of the same object."""
+    return known is not None and known.uid == item.uid and known.version >= item.version
 
 
 class Fleet:

@@ -17,7 +17,7 @@ LEASE = "device-plugin-operator"
 """Its name, in the operator's namespace."""
 
 _NOT_FOUND, _CONFLICT = 404, 409
-_RELEASE = 3.0
+RELEASE = 3.0
 """Seconds that a release may take: without it the others just wait longer."""
 
 _log = logging.getLogger(__name__)
@@ -115,7 +115,7 @@ class Leader:
         if not self.leads or known is None:
             return
         try:
-            async with asyncio.timeout(_RELEASE):
+            async with asyncio.timeout(RELEASE):
                 await self._put(known, holder="", duration=1.0, transitions=known.transitions)
         except (RequestFailed, TimeoutError, msgspec.DecodeError) as error:
             _log.warning("Could not release the Lease", extra={"err": str(error) or type(error).__name__})

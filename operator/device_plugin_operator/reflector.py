@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Generic, Protocol, TypeVar
 
 import msgspec
@@ -14,6 +15,8 @@ from device_plugin_operator.decode import Meta, Wire
 _PAGE = "500"
 _GONE = 410
 _FIRST, _MOST = 0.25, 10.0
+_LASTING = 5.0
+"""A watch that was open for so many seconds was a good one, if quiet: some networks end those that are."""
 _WATCH_SECONDS = 270
 """The API server ends each watch after about that time; the next goes on where it stopped."""
 
@@ -67,10 +70,6 @@ class _Error(Wire, frozen=True):
     message: str = ""
 
 
-class Relist(Exception):
-    """What was known is too old to go on from."""
-
-
 class Reflector(Generic[T]):
     """Keeps a sink equal to one collection of the API server."""
 
@@ -83,6 +82,8 @@ class Reflector(Generic[T]):
         *,
         params: Mapping[str, str] | None = None,
         random: Callable[[], float],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client = client
         self._path = path
@@ -90,6 +91,8 @@ class Reflector(Generic[T]):
         self._decode = decode
         self._sink = sink
         self._random = random
+        self._sleep = sleep
+        self._monotonic = monotonic
         self._version = ""
         self._failures = 0
 
@@ -99,18 +102,14 @@ class Reflector(Generic[T]):
             try:
                 if not self._version:
                     await self._list()
-                    self._failures = 0
                 await self._watch()
-            except Relist as error:
-                _log.info("Listing again", extra={"path": self._path, "err": str(error)})
-                self._version = ""
             except msgspec.DecodeError as error:
                 # Not JSON, or half of it: something between us and the API server. Nothing of it is believed.
                 self._version = ""
                 await self._pause(Unreachable(f"unreadable answer: {error}"))
             except RequestFailed as error:
                 if isinstance(error, ApiError) and error.status == _GONE:
-                    self._version = ""
+                    self._version = ""  # what was known is too old to go on from
                 await self._pause(error)
 
     async def _pause(self, error: RequestFailed) -> None:
@@ -118,7 +117,7 @@ class Reflector(Generic[T]):
         pause = max(pause, error.retry_after or 0.0)
         self._failures += 1
         _log.warning("Could not list or watch", extra={"path": self._path, "err": str(error), "after": round(pause, 2)})
-        await asyncio.sleep(pause)
+        await self._sleep(pause)
 
     async def _list(self) -> None:
         """All pages, and only then anything is concluded."""
@@ -139,16 +138,23 @@ class Reflector(Generic[T]):
             "resourceVersion": self._version,
             "timeoutSeconds": str(int(_WATCH_SECONDS * (1 + 0.1 * self._random()))),
         }
-        async for line in self._client.watch(self._path, params):
-            self._failures = 0
-            self._take(line)
+        began, heard = self._monotonic(), False
+        try:
+            async for line in self._client.watch(self._path, params):
+                self._take(line)
+                # Not for a list alone: one whose watch is refused each time would be asked for without a pause.
+                self._failures, heard = 0, True
+        finally:
+            lasted = self._monotonic() - began >= _LASTING
+            if lasted:
+                self._failures = 0
+        if not heard and not lasted:
+            raise Unreachable("the watch ended at once and without a word")
 
     def _take(self, line: bytes) -> None:
         event = msgspec.json.decode(line, type=_Event)
         if event.type == "ERROR":
             error = msgspec.json.decode(event.object, type=_Error)
-            if error.code == _GONE:
-                raise Relist(error.message)
             raise ApiError(error.code, error.reason, error.message)
         if event.type == "DELETED":
             meta = msgspec.json.decode(event.object, type=_Named).metadata

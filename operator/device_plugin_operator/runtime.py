@@ -24,7 +24,7 @@ from device_plugin_operator.clock import Clock, SystemClock
 from device_plugin_operator.controller import Controller
 from device_plugin_operator.events import Recorder
 from device_plugin_operator.fleet import Fleet
-from device_plugin_operator.leader import Fence, Leader
+from device_plugin_operator.leader import RELEASE, Fence, Leader
 from device_plugin_operator.metrics import Metrics
 from device_plugin_operator.observe import Observer
 from device_plugin_operator.queue import Request, WorkQueue
@@ -34,7 +34,10 @@ from device_plugin_operator.watch import watch
 
 _WORKERS = 4
 _DRAIN = 8.0
-"""Seconds that reconciles under way get at the end; the pod's grace is longer."""
+"""Seconds that reconciles under way get at the end, and then all loops."""
+
+LONGEST_END = 2 * _DRAIN + RELEASE
+"""Seconds from SIGTERM until the Lease is released, at most: the pod's grace has to be longer."""
 
 _CRD_PAUSE = 2.0
 

@@ -5,14 +5,13 @@ Kopf's other handlers keep their state in annotations and finalizers of the obje
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import kopf
 
-from device_plugin_api import group
-from device_plugin_api.group import CONFIG_LABEL
+from device_plugin_api import group, names
 from device_plugin_operator.client import Client
 from device_plugin_operator.plan.daemonset import AGENT
 
@@ -77,9 +76,10 @@ async def watch(
         changed(name)
 
     @kopf.on.event("apps", "v1", "daemonsets", registry=registry)
-    async def daemonset_changed(labels: Mapping[str, str], **_: Any) -> None:
-        if name := labels.get(CONFIG_LABEL):
-            changed(name)
+    async def daemonset_changed(name: str, **_: Any) -> None:
+        # By its name: a label may be what somebody has just removed.
+        if config := names.config_of_daemonset(name):
+            changed(config)
 
     # Made up by kopf otherwise, from a user name that a container's uid does not have.
     identity: Any = group.GROUP

@@ -4,8 +4,18 @@ import pytest
 
 from apiserver_fixture import ControlPlane
 from apiserver_fixture.fixture import api, control_plane, controllers
+from kubelet_double.fixture import kubelet, kubelet_clock, kubelet_root, stopped_kubelet
 
-__all__ = ["api", "control_plane", "controllers", "spare_plane"]
+__all__ = [
+    "api",
+    "control_plane",
+    "controllers",
+    "kubelet",
+    "kubelet_clock",
+    "kubelet_root",
+    "spare_plane",
+    "stopped_kubelet",
+]
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from apiserver_fixture import Client
 DEFAULT_RESOURCE: Json = {
     "source": {"paths": {"include": ["/dev/video*"], "type": "Device"}},
     "sharing": {"replicas": 1},
-    "allocation": {"permissions": "rw", "policy": "Aligned"},
+    "allocation": {"permissions": "rw", "policy": "Aligned", "writableFiles": False},
     "health": {"probes": [{"type": "Exists"}], "periodSeconds": 10, "failureThreshold": 3, "successThreshold": 2},
 }
 DEFAULT_ROLLOUT: Json = {"maxUnavailable": "10%", "paused": False, "onRegression": "Pause"}

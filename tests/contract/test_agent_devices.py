@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import shutil
 from collections.abc import Callable
 from itertools import pairwise
@@ -113,14 +114,40 @@ async def test_a_directory_is_handed_out_with_what_is_in_it_by_then(bench: Bench
     assert set(options.devices) == {"/dev/cards/card0/in", "/dev/cards/card0/deep/out"}
 
 
+async def test_a_plain_file_is_handed_out_as_a_mount_and_told_when_it_goes_and_comes_back(bench: Bench) -> None:
+    key = bench.dev / "keys/a"
+    key.parent.mkdir(mode=0o755)
+    key.write_text("x")
+    os.mkfifo(bench.dev / "keys/b")
+    source = Source(paths=PathsSource(include=("/dev/keys/*",), type="File"))
+    bench.api.put(spec(Resource(name=CAMERA, source=source, health=Health(period_seconds=3600))))
+    async with bench.agent():
+        await bench.offers(1, 1)
+        await bench.kubelet.admit(Pod("p"), "c", {CAMERA: 1})
+        options = await bench.kubelet.start_container(Pod("p"), "c")
+        await bench.until(lambda: bench.states() == {"keys--a": "Works"})
+        dropped = [text for step in bench.resource_status().candidates for text in step.dropped]
+        key.unlink()
+        await bench.offers(0, 1)
+        await bench.until(lambda: bench.states() == {"keys--a": "DeviceMissing"})
+        key.write_text("y")
+        await bench.offers(1, 1)
+        await bench.until(lambda: bench.states() == {"keys--a": "Works"})
+    assert [(each.host_path, each.container_path, each.read_only) for each in options.mounts.values()] == [
+        ("/dev/keys/a", "/dev/keys/a", True)
+    ]
+    assert not options.devices
+    assert options.envs == {"CAMERA_ID": "keys--a", "CAMERA_PATH": "/dev/keys/a"}
+    assert dropped == ["/dev/keys/b: it is a pipe, not a plain file"]
+
+
 async def test_who_has_a_device_is_reported_and_so_is_its_release(bench: Bench) -> None:
     bench.plug("video0")
     bench.api.put(spec())
     pod = Pod("p", namespace="team")
     async with bench.agent():
         await bench.offers(1, 1)
-        await bench.kubelet.admit(pod, "c", {CAMERA: 1})
-        await bench.until(lambda: bench.api.reported().counts.allocated == 1)
+        await bench.hand_out(pod)
         (device,) = bench.resource_status().devices
         assert [(each.namespace, each.pod, each.container) for each in device.allocated_to] == [("team", "p", "c")]
         bench.kubelet.delete_pod(pod)

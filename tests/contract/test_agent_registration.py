@@ -62,6 +62,29 @@ async def test_a_restarted_kubelet_has_the_devices_back_by_itself(bench: Bench) 
     assert not bench.kubelet.violations
 
 
+async def test_a_kubelet_that_asks_too_late_has_no_second_stream(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("device_plugin_agent.kubelet._STREAM_DEADLINE", 0.3)
+    late = bench.kubelet.faults.hold_list = asyncio.Event()
+    bench.plug("video0")
+    bench.api.put(spec())
+    async with bench.agent():
+        await bench.until(lambda: len(bench.kubelet.registrations) == 1)
+        bench.kubelet.faults.hold_list = None
+        await bench.offers(1, 1)
+        lists = len(bench.kubelet.received)
+        late.set()
+        bench.plug("video1")
+        await bench.until(lambda: len(bench.kubelet.received) > lists and len(bench.kubelet.received[-1].devices) == 2)
+        await bench.offers(2, 2)
+        first = bench.kubelet.registrations[0].endpoint
+        assert first not in {received.endpoint for received in bench.kubelet.received}
+    assert "the kubelet accepted it but did not ask for the devices" in [
+        getattr(record, "err", "") for record in caplog.records
+    ]
+
+
 async def test_fifty_restarts_in_a_row_leave_one_stream_and_one_socket(bench: Bench) -> None:
     bench.plug("video0")
     bench.api.put(spec())

@@ -4,10 +4,12 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import h11
 import pytest
 
+from device_plugin_agent.api_server import ApiServer
 from device_plugin_agent.http_client import HttpClient
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -108,6 +110,36 @@ async def test_an_answer_that_is_none_is_an_error_and_the_next_request_is_answer
         with pytest.raises(h11.RemoteProtocolError):
             await ask(client)
         assert await ask(client) == b"ok"
+
+
+async def test_an_answer_without_end_is_not_taken_to_its_end() -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asked(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        while True:
+            writer.write(b"100000\r\n" + bytes(1 << 20) + b"\r\n")
+            await writer.drain()
+
+    async with serving(serve) as client:
+        with pytest.raises(h11.RemoteProtocolError, match="an answer of more than"):
+            await ask(client)
+
+
+async def test_an_event_without_end_is_not_taken_to_its_end(tmp_path: Path) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asked(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        while True:
+            writer.write(b"100000\r\n" + b"x" * (1 << 20) + b"\r\n")
+            await writer.drain()
+
+    (tmp_path / "token").write_text("t")
+    async with serving(serve) as client:
+        server = ApiServer("http://127.0.0.1", token=tmp_path / "token", agent="test")
+        server._http = client
+        with pytest.raises(ValueError, match="an event of more than"):
+            async for _ in server.watch("/", field_selector="", seconds=1):
+                pass
 
 
 async def test_a_server_that_is_not_there_is_an_os_error() -> None:

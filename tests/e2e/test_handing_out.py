@@ -57,6 +57,29 @@ def test_a_directory_of_devices_is_one_and_its_nodes_are_where_they_were(bed: Be
     assert bed.told("reader")[-3:] == ["./deep/out", "./in", "  \\0"]
 
 
+def test_a_plain_file_is_a_device_that_a_container_can_only_read(bed: Bed) -> None:
+    key = f"/dev/{bed.name}/key"
+    on_node(NODE, f"mkdir -m 0755 /dev/{bed.name} && echo secret >{key} && mkfifo /dev/{bed.name}/pipe")
+    bed.apply(bed.spec(source={"paths": {"include": [f"/dev/{bed.name}/*"], "type": "File"}}))
+    until(lambda: len(bed.views[NODE].allocatable(bed.resource)) == 1, "the kubelet has one device")
+    bed.pod("reader", 1, script=f"cat ${bed.env}_PATH; (echo x >${bed.env}_PATH) 2>&1 | grep -o Read-only.*;")
+    bed.running("reader")
+    assert bed.told("reader")[-2:] == ["secret", "Read-only file system"]
+
+    def reasons() -> list[str]:
+        return [str(device["reason"]) for device in bed.reported().values()]
+
+    until(lambda: reasons() == ["Works"], "the file works")
+    (resource,) = bed.report()["status"]["resources"]
+    assert resource["candidates"][-1]["dropped"] == [f"/dev/{bed.name}/pipe: it is a pipe, not a plain file"]
+    undisturbed = bed.undisturbed("reader")
+    on_node(NODE, f"rm {key}")
+    until(lambda: reasons() == ["DeviceMissing"], "the file is missing")
+    on_node(NODE, f"echo again >{key}")
+    until(lambda: reasons() == ["Works"], "the file works again")
+    undisturbed()
+
+
 def test_a_container_starts_again_with_its_device_while_no_agent_is_there(bed: Bed) -> None:
     plug_for_root(bed, 0)
     bed.apply(bed.spec(allocation=BY_CDI))

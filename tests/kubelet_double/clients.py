@@ -10,6 +10,7 @@ import grpc.aio
 
 from device_plugin_agent.kubelet_api import deviceplugin_pb2 as api
 from device_plugin_agent.kubelet_api import deviceplugin_pb2_grpc as rpc
+from kubelet_double.faults import Faults
 
 RECEIVE_LIMIT = 4 * 1024 * 1024
 """grpc-go's default, which the kubelet leaves alone: a longer list ends the stream."""
@@ -94,11 +95,13 @@ class Clients:
         self,
         *,
         dial_timeout: float,
+        faults: Faults,
         connected: Callable[[PluginClient], Awaitable[None]],
         received: Callable[[PluginClient, api.ListAndWatchResponse], None],
         disconnected: Callable[[str], None],
     ) -> None:
         self._dial_timeout = dial_timeout
+        self._faults = faults
         self._connected = connected
         self._received = received
         self._disconnected = disconnected
@@ -119,7 +122,7 @@ class Clients:
             self._by_resource.pop(resource, None)
             await self._close(client)
             raise
-        task = asyncio.create_task(self._run(client))
+        task = asyncio.create_task(self._run(client, self._faults.hold_list))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -136,8 +139,10 @@ class Clients:
         for client in tuple(self._opened):
             await self._close(client)
 
-    async def _run(self, client: PluginClient) -> None:
+    async def _run(self, client: PluginClient, hold: asyncio.Event | None) -> None:
         """runClient: when a stream ends, whoever is registered *under the name* now is disconnected."""
+        if hold is not None:
+            await hold.wait()
         await client.run(lambda response: self._received(client, response))
         current = self._by_resource.pop(client.resource, None)
         if current is not None:

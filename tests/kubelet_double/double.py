@@ -43,6 +43,7 @@ class KubeletDouble:
         self.socket = self.directory / SOCKET
         self.podresources_socket = root / "pod-resources" / SOCKET
         self.clock = clock or FakeClock()
+        self.limit = RateLimit(self.clock)
         self.faults = Faults()
         self.journal = Journal(self.clock)
         self.node = Node(self.journal.node_changed)
@@ -230,6 +231,7 @@ class _Process:
         )
         self.clients = Clients(
             dial_timeout=double._dial_timeout,
+            faults=double.faults,
             connected=self.manager.connected,
             received=self.manager.received,
             disconnected=self.manager.disconnected,
@@ -238,7 +240,7 @@ class _Process:
         service = RegistrationService(double.directory, self.clients, journal=double.journal, faults=double.faults)
         add_RegistrationServicer_to_server(service, self.registration)
         self.podresources = grpc.aio.server()
-        lister = PodResourcesService(self.manager, double.node, limit=RateLimit(double.clock), faults=double.faults)
+        lister = PodResourcesService(self.manager, double.node, limit=double.limit, faults=double.faults)
         add_PodResourcesListerServicer_to_server(lister, self.podresources)
 
     async def end(self) -> None:

@@ -14,6 +14,8 @@ class Faults:
     """Refuse Register with this text before any check."""
     hold_register: asyncio.Event | None = None
     """Answer Register only after this is set; the dial back waits too."""
+    hold_list: asyncio.Event | None = None
+    """Ask a plugin that registers now for its devices only after this is set."""
     options_error: str | None = None
     """Treat GetDevicePluginOptions as failed with this text, without asking the plugin."""
     refuse_podresources: grpc.StatusCode | None = None

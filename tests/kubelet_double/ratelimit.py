@@ -13,6 +13,10 @@ class RateLimit:
         self._tokens = float(burst)
         self._seen = clock.monotonic()
 
+    def keep(self, clock: Clock) -> None:
+        """Count the time of those who ask, from now on, where that is not the double's."""
+        self._clock, self._seen = clock, clock.monotonic()
+
     def allow(self) -> bool:
         """Take a token, if there is one."""
         now = self._clock.monotonic()

@@ -5,7 +5,7 @@ from msgspec.structs import replace
 
 from device_plugin_api.checks import problems, together
 from device_plugin_api.nvidia import Mig, NvidiaSource
-from device_plugin_api.resource import Allocation, Cdi, EnvVar, Mount, Resource
+from device_plugin_api.resource import Allocation, Cdi, EnvVar, Health, Mount, Probe, Resource
 from device_plugin_api.rules import ONE_SOURCE
 from device_plugin_api.sources import (
     SOURCES,
@@ -76,6 +76,11 @@ def test_what_could_harm_the_node_is_refused_with_the_field(allocation: Allocati
 def test_paths_outside_dev_are_refused(glob: str) -> None:
     (problem,) = of(source=Source(paths=PathsSource(include=(glob,))))
     assert problem.startswith("source.paths.include: ")
+
+
+def test_paths_of_a_type_that_there_is_not_are_refused() -> None:
+    (problem,) = of(source=Source(paths=PathsSource(include=("/dev/a",), type="Socket")))
+    assert problem == "source.paths.type: must be Device, Directory or File"
 
 
 @pytest.mark.parametrize("source", [Source(), Source(paths=PATHS.paths, simulated=SimulatedSource(count=1))])
@@ -173,6 +178,10 @@ LIGHT = GroupMember(name="light", usb=UsbSource(vendor_id="0403"))
             "source.groups.members[light].paths.include: '/etc/shadow' must be",
         ),
         (
+            rig(CAMERA, GroupMember(name="light", paths=PathsSource(include=("/dev/light",), type="File"))),
+            "source.groups.members[light].paths.type: a plain file cannot be a member",
+        ),
+        (
             rig(CAMERA, GroupMember(name="light", usb=UsbSource(vendor_id="1"))),
             "source.groups.members[light].usb.vendorID: '1' must be four hexadecimal digits",
         ),
@@ -250,3 +259,33 @@ def test_resources_with_one_path_in_a_container_do_not_go_together() -> None:
     assert beside(("a.com/x", "/dev/x$(INDEX)"), ("a.com/y", "/dev/x$(INDEX)")) == [
         "resources: a.com/x and a.com/y have the same allocation.containerPath"
     ]
+
+
+@pytest.mark.parametrize(
+    ("probe", "field"),
+    [
+        (Probe(type="HeartbeatFile", name="../x", max_age_seconds=1), "name '../x'"),
+        (Probe(type="HeartbeatFile", name="/etc/passwd", max_age_seconds=1), "name '/etc/passwd'"),
+        (Probe(type="HeartbeatFile", name="a\0b", max_age_seconds=1), r"name 'a\x00b'"),
+        (Probe(type="HeartbeatFile", max_age_seconds=1), "name ''"),
+        (Probe(type="HeartbeatFile", name="x"), "maxAgeSeconds"),
+        (Probe(type="SysfsAttribute", path="../x", equals=("1",)), "path '../x'"),
+        (Probe(type="SysfsAttribute", path="/sys/kernel/x", equals=("1",)), "path '/sys/kernel/x'"),
+        (Probe(type="SysfsAttribute", path="a\0b", equals=("1",)), r"path 'a\x00b'"),
+        (Probe(type="SysfsAttribute", equals=("1",)), "path ''"),
+    ],
+)
+def test_a_probe_looks_where_probes_may_look(probe: Probe, field: str) -> None:
+    (wrong,) = problems(Resource(name="example.com/a", source=PATHS, health=Health(probes=(probe,))))
+    assert wrong.startswith(f"health.probes: {field}")
+
+
+def test_probes_as_they_should_be_have_no_problems() -> None:
+    probes = (
+        Probe(type="Exists"),
+        Probe(type="Link"),
+        Probe(type="HeartbeatFile", name="cameras/$(DEVICE_ID)", max_age_seconds=1),
+        Probe(type="SysfsAttribute", path="device/state", equals=("1",)),
+        Probe(type="SysfsAttribute", path="/sys/class/x/y", equals=("1",)),
+    )
+    assert not list(problems(Resource(name="example.com/a", source=PATHS, health=Health(probes=probes))))

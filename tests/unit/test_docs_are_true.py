@@ -45,6 +45,15 @@ def test_the_page_has_the_metrics_that_an_operator_tells() -> None:
     assert {name for cell in cells for name in re.findall(r"`([\w*]+)`", cell)} - {"process_*"} == told
 
 
+def test_the_page_of_a_devices_life_has_the_reasons_that_an_agent_can_tell() -> None:
+    code = "\n".join(path.read_text() for path in sorted((TESTS.parent / "agent").rglob("*.py")))
+    written = r'(?:\breason=|\btold_as=|\b_bad\(|^[A-Z_]+ = )"([A-Z][A-Za-z]+)"'
+    reasons = set(re.findall(written, code, re.MULTILINE))
+    assert {"Works", "LinkDown", "MigMode", "PortErrors", "ClaimedByOtherConfig"} <= reasons
+    page = (DOCS / "devices.md").read_text()
+    assert {reason for reason in reasons if f"`{reason}`" not in page} == set()
+
+
 def test_every_trap_has_a_test_that_is_there() -> None:
     page = (DOCS / "traps.md").read_text()
     rows = {row.group(1): row.group(0) for row in re.finditer(r"^\| (T\d+) \|.*$", page, re.MULTILINE)}

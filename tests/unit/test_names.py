@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from device_plugin_api.names import (
     MAX_CONFIG_NAME,
     MAX_OBJECT_NAME,
+    config_of_daemonset,
     daemonset_name,
     env_prefix,
     node_device_plugin_name,
@@ -118,3 +119,8 @@ def test_a_daemonset_name_fits_a_label_with_room_for_its_hash(config: str) -> No
     # The controller puts "-<10 characters>" behind it for ControllerRevisions and pods.
     assert len(daemonset_name(config)) <= 63 - 11
     assert SUBDOMAIN.fullmatch(daemonset_name(config))
+    assert config_of_daemonset(daemonset_name(config)) == config
+
+
+def test_a_daemonset_of_another_name_is_no_configs() -> None:
+    assert config_of_daemonset("cameras-agents") == ""

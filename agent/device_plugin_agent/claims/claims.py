@@ -44,6 +44,8 @@ class Claims:
             self.busy = True
             self._trouble = "another agent is changing the claims of this node"
         except ClaimsUnavailable as error:
+            if error.known is not None:
+                self._ledger, self.known = error.known, True
             self._told(str(error))
         stopped = ledger.withheld(self._ledger, self.me)
         page = self._ledger.get(self.me.uid)

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 
 from device_plugin_agent.claims.ledger import Claimant, Named
-from device_plugin_agent.inventory import ALLOCATION_GRACE
+from device_plugin_agent.entry import ALLOCATION_GRACE
 
 
 class Departures:
@@ -20,6 +20,11 @@ class Departures:
     def heard(self, in_use: Collection[Named], *, monotonic: float) -> None:
         """What podresources just said."""
         self._heard = monotonic, frozenset(in_use)
+
+    def asked_for(self, claimants: Collection[Claimant]) -> None:
+        """Nobody looks whether others are here: when they are asked for again, it counts from then."""
+        waited_for = {claimant.uid for claimant in claimants}
+        self._since = {uid: since for uid, since in self._since.items() if uid in waited_for}
 
     def seen(self, claimant: Claimant, *, here: bool, quiet: bool, monotonic: float) -> frozenset[Named] | None:
         """Take in a look at it. When it is time to pass on what it owned: what is still in use of everything."""

@@ -19,7 +19,12 @@ class Busy(Exception):
 
 
 class ClaimsUnavailable(Exception):
-    """The ledger can be neither read nor changed; the text says why."""
+    """The ledger cannot be changed; the text says why."""
+
+    def __init__(self, why: str, known: Ledger | None) -> None:
+        super().__init__(why)
+        self.known = known
+        """What is in it, when it can be read at least."""
 
 
 class Store:
@@ -33,6 +38,7 @@ class Store:
 
     def change(self, change: Callable[[Ledger], dict[str, Page]]) -> Ledger:
         """Read, change, write if that made a difference; the ledger after it. Raises Busy and ClaimsUnavailable."""
+        before: Ledger | None = None
         try:
             self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._live()
@@ -45,7 +51,7 @@ class Store:
         except BlockingIOError:
             raise Busy from None
         except OSError as error:
-            raise ClaimsUnavailable(f"{error.filename or self._file}: {error.strerror}") from None
+            raise ClaimsUnavailable(f"{error.filename or self._file}: {error.strerror}", before) from None
 
     def lives(self, uid: str) -> bool:
         """Whether an agent of that config runs on this node."""

@@ -44,6 +44,8 @@ class Candidate:
     """Host paths of its own device nodes, links followed."""
     directory: str = ""
     """Host path of the directory that it is, links followed: its nodes keep their places in it. Empty for most."""
+    file: str = ""
+    """Host path of the plain file that it is, links followed: it has no nodes then. Empty for most."""
     shared_nodes: tuple[str, ...] = ()
     """Host paths of nodes that a container needs too, and that every device of the kind has: /dev/vfio/vfio."""
     hardware: tuple[str, ...] = ()
@@ -62,7 +64,7 @@ class Candidate:
     @property
     def marks(self) -> frozenset[str]:
         """What makes another device the same one, if it has any of these too."""
-        return frozenset((*self.nodes, *self.hardware))
+        return frozenset((*self.nodes, *self.hardware, *((self.file,) if self.file else ())))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

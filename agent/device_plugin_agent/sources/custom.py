@@ -4,7 +4,6 @@ What such a package raises ends no agent, and what it names is judged as if a us
 device node that a config could not select.
 """
 
-import logging
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -14,9 +13,10 @@ from typing import Protocol
 
 from device_plugin_agent.sources import sysfs_device
 from device_plugin_agent.sources.base import Candidate, Discovery, Source, Unfit
+from device_plugin_agent.sources.fence import described
 from device_plugin_agent.sources.host import HostView
 from device_plugin_agent.sources.identity import is_id
-from device_plugin_agent.sources.selection import Selection, printable
+from device_plugin_agent.sources.selection import MAX_DROPPED_SHOWN, Selection, printable
 from device_plugin_agent.uevents import Uevent
 from device_plugin_api.hostpaths import DEVICE_ROOT
 from device_plugin_api.node import SelectionStep
@@ -27,8 +27,6 @@ ENTRY_POINTS = "device_plugin_agent.sources"
 
 _MAX_STEPS, _MAX_ATTRIBUTES, _MAX_NUMA_NODE, _MAX_REASON = 8, 16, 63, 64
 _ATTRIBUTE = re.compile("[A-Za-z][A-Za-z0-9]*")
-
-_log = logging.getLogger(__name__)
 
 
 class Factory(Protocol):
@@ -44,80 +42,47 @@ class Unusable(ValueError):
 
 
 class Custom:
-    """A package's source. After a look that failed its devices are as they were, and Unknown."""
+    """A package's source. What that raises, and what cannot be made of its answers, this raises too: see `fence`."""
 
     def __init__(self, spec: CustomSource, host: HostView) -> None:
         self._name = spec.name
         self._host = host
-        self._last = Discovery(candidates=(), steps=())
-        self._trouble = ""
         try:
             self._source = _factory(spec.name)(dict(spec.parameters), host)
         except Unusable:
             raise
         except Exception as error:
-            raise Unusable(f"source.custom: {spec.name}: {_told(error)}") from error
+            raise Unusable(f"source.custom: {spec.name}: {described(error)}") from error
 
     def discover(self) -> Discovery:
         """One look of the package's, checked."""
-        try:
-            self._last = self._checked(self._source.discover())
-            self._trouble = ""
-        except Exception as error:
-            return self._failed(_told(error))
-        return self._last
+        return self._checked(self._source.discover())
 
     def watched(self) -> frozenset[Path]:
         """The package's answer."""
-        try:
-            return frozenset(map(Path, self._source.watched()))
-        except Exception as error:
-            self._tell(_told(error))
-            return frozenset()
+        return frozenset(map(Path, self._source.watched()))
 
     def concerns(self, event: Uevent) -> bool:
-        """The package's answer; a look too many does no harm."""
-        try:
-            return bool(self._source.concerns(event))
-        except Exception as error:
-            self._tell(_told(error))
-            return True
-
-    def _failed(self, why: str) -> Discovery:
-        self._tell(why)
-        failure = printable(f"cannot be looked at: source {self._name} failed: {why}")
-        return replace(
-            self._last,
-            candidates=tuple(replace(known, failure=failure) for known in self._last.candidates),
-            steps=(
-                SelectionStep(
-                    step=f"source {self._name}", kept=len(self._last.candidates), dropped=(printable(f"failed: {why}"),)
-                ),
-            ),
-        )
-
-    def _tell(self, why: str) -> None:
-        """Log it, once."""
-        if why != self._trouble:
-            _log.warning("A source failed", extra={"source": self._name, "err": why}, exc_info=True)
-        self._trouble = why
+        """The package's answer."""
+        return bool(self._source.concerns(event))
 
     def _checked(self, found: Discovery) -> Discovery:
         """What may be offered of it, in the bounds of a status."""
         chosen = Selection(f"source {self._name}", found.candidates, lambda each: each.path or each.id)
         chosen.keep("with good IDs and nodes", _Judge(self._host))
         own = (
-            SelectionStep(step=printable(step.step), kept=step.kept, dropped=tuple(map(printable, step.dropped[:8])))
+            SelectionStep(
+                step=printable(step.step),
+                kept=max(0, int(step.kept)),
+                dropped=tuple(map(printable, step.dropped[:MAX_DROPPED_SHOWN])),
+            )
             for step in found.steps[:_MAX_STEPS]
         )
         return Discovery(
             candidates=tuple(map(_bounded, chosen.items)),
             steps=(*own, *chosen.steps),
-            changes_in=found.changes_in,
-            unfit={
-                id_: Unfit(reason=unfit.reason[:_MAX_REASON], why=printable(unfit.why))
-                for id_, unfit in found.unfit.items()
-            },
+            changes_in=None if found.changes_in is None else float(found.changes_in),
+            unfit={id_: _worded(unfit) for id_, unfit in found.unfit.items()},
         )
 
 
@@ -137,6 +102,8 @@ class _Judge:
         return next(self._bad_nodes(candidate), None)
 
     def _bad_nodes(self, candidate: Candidate) -> Iterator[str]:
+        if candidate.file:
+            yield f"{candidate.file}: plain files are offered by paths alone"
         for path in (*candidate.nodes, *candidate.shared_nodes):
             if not path.startswith(f"{DEVICE_ROOT}/"):
                 yield f"{path} is not below {DEVICE_ROOT}"
@@ -158,7 +125,12 @@ def _bounded(candidate: Candidate) -> Candidate:
         numa_node=candidate.numa_node if known else None,
         attributes=dict(list(attributes.items())[:_MAX_ATTRIBUTES]),
         failure=None if candidate.failure is None else printable(candidate.failure),
+        trouble=None if candidate.trouble is None else _worded(candidate.trouble),
     )
+
+
+def _worded(unfit: Unfit) -> Unfit:
+    return replace(unfit, reason=printable(unfit.reason)[:_MAX_REASON], why=printable(unfit.why))
 
 
 def _factory(name: str) -> Factory:
@@ -169,7 +141,3 @@ def _factory(name: str) -> Factory:
             return made
     there = ", ".join(sorted(entry.name for entry in known)) or "none"
     raise Unusable(f"source.custom: this agent's image has no source {name}; it has {there}")
-
-
-def _told(error: Exception) -> str:
-    return printable(str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}")

@@ -4,7 +4,6 @@ DFL, in the kernel since 4.19: Documentation/fpga/dfl.rst, Documentation/ABI/tes
 sysfs-class-fpga-region. The older one comes with Intel's OPAE, and has the same by other names.
 """
 
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -105,7 +104,7 @@ def cards(host: HostView) -> list[Card]:
 
 def _directories(host: HostView, driver: _Driver) -> Iterator[Path]:
     listing = host.sys_root / "class" / driver.class_
-    for name in _names(listing):
+    for name in sysfs_device.names(listing):
         directory = host.sysfs_directory(listing / name)
         if directory is not None:
             yield directory
@@ -117,7 +116,7 @@ def _card(host: HostView, driver: _Driver, directory: Path) -> Card:
     return Card(
         device=device,
         directory=directory,
-        ports=tuple(_port(directory / name) for name in _names(directory) if driver.port.fullmatch(name)),
+        ports=tuple(_port(directory / name) for name in sysfs_device.names(directory) if driver.port.fullmatch(name)),
         own_engine=own,
         engine=own or _physical_engine(host, driver, device),
     )
@@ -127,12 +126,12 @@ def _physical_engine(host: HostView, driver: _Driver, device: Path) -> Engine | 
     physical = host.sysfs_directory(device / "physfn")
     if physical is None:
         return None
-    found = (_engine(driver, physical / driver.class_ / name) for name in _names(physical / driver.class_))
+    found = (_engine(driver, physical / driver.class_ / name) for name in sysfs_device.names(physical / driver.class_))
     return next((engine for engine in found if engine is not None), None)
 
 
 def _engine(driver: _Driver, directory: Path) -> Engine | None:
-    for name in _names(directory):
+    for name in sysfs_device.names(directory):
         if driver.engine.fullmatch(name):
             engine = directory / name
             return Engine(name=name, directory=engine, interface=_interface(engine, driver.interface))
@@ -140,7 +139,7 @@ def _engine(driver: _Driver, directory: Path) -> Engine | None:
 
 
 def _interface(engine: Path, attribute: str) -> Id:
-    for found in sorted(engine.glob(attribute)):
+    for found in sysfs_device.matches(engine, attribute):
         return _id(found.parent, found.name, "interface id")
     return Id(wrong="it has no interface id")
 
@@ -166,10 +165,3 @@ def _id(directory: Path, attribute: str, what: str) -> Id:
     if not FPGA_ID.fits(text):
         return Id(wrong=f"its {what} is {text!r}")
     return Id(text=text)
-
-
-def _names(directory: Path) -> list[str]:
-    try:
-        return sorted(os.listdir(directory))
-    except OSError:
-        return []

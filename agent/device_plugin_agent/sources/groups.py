@@ -106,7 +106,8 @@ class Groups:
         numa_nodes = {part.numa_node for part in parts if part.numa_node is not None}
         return Candidate(
             id=group.id,
-            path=parts[0].path,
+            # Its place in a container is that of its first node, which a directory is not.
+            path=parts[0].nodes[0] if parts[0].directory else parts[0].path,
             nodes=_all(part.nodes for part in parts),
             shared_nodes=_all(part.shared_nodes for part in parts),
             hardware=_all(part.hardware for part in parts),

@@ -1,5 +1,6 @@
 """The host's /dev and /sys as the agent sees them, and which device nodes it may offer at all."""
 
+import errno
 import os
 import stat
 from dataclasses import dataclass, field
@@ -56,7 +57,9 @@ class HostView:
                 continue
             try:
                 target = os.readlink(self.dev_root.joinpath(*done, part))
-            except OSError:
+            except OSError as error:
+                if error.errno == errno.ENAMETOOLONG:
+                    raise ValueError("it is a link to a name that no file can have") from None
                 done.append(part)
                 continue
             links += 1
@@ -75,7 +78,7 @@ class HostView:
         if stat.S_ISBLK(seen.st_mode):
             return None if self.allow_block_devices else "it is a block device, which the operator does not allow"
         if not stat.S_ISCHR(seen.st_mode):
-            return f"it is a {_kind(seen.st_mode)}, not a device node"
+            return f"it is a {kind(seen.st_mode)}, not a device node"
         number = (os.major(seen.st_rdev), os.minor(seen.st_rdev))
         if number in _MEMORY and not self.allow_memory_devices:
             return "it is the machine's memory or I/O ports, which the operator does not allow"
@@ -131,7 +134,10 @@ class HostView:
         return self.sysfs_directory(self.sys_root / "dev" / kind / f"{os.major(number)}:{os.minor(number)}")
 
 
-def _kind(mode: int) -> str:
+def kind(mode: int) -> str:
+    """What a thing is, in words for people."""
+    if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
+        return "device node"
     if stat.S_ISDIR(mode):
         return "directory"
     if stat.S_ISREG(mode):

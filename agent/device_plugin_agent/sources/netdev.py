@@ -4,7 +4,6 @@ The host's /sys shows the network devices of the network namespace that it was m
 given to a container is not among them.
 """
 
-import os
 import re
 from collections.abc import Collection, Iterable
 from pathlib import Path
@@ -33,8 +32,8 @@ class RoutesUnseen(Exception):
 
 def interfaces(function: Path) -> list[Path]:
     """The network devices of a PCI function, but for those that stand for others' ports."""
-    parents = [function, *sorted(function.glob("virtio*"))]
-    found = [entry for parent in parents for entry in _entries(parent / "net")]
+    parents = [function, *sysfs_device.matches(function, "virtio*")]
+    found = [entry for parent in parents for entry in sysfs_device.matches(parent, "net/*")]
     return [each for each in found if not is_representor(sysfs_device.attribute(each, "phys_port_name"))]
 
 
@@ -54,8 +53,8 @@ def stacked(interface: Path) -> str | None:
     master = sysfs_device.target(interface, "master")
     if master:
         return f"{interface.name} belongs to {master}"
-    upper = next((name.removeprefix("upper_") for name in _names(interface) if name.startswith("upper_")), "")
-    return f"{interface.name} carries {upper}" if upper else None
+    upper = next(iter(sysfs_device.matches(interface, "upper_*")), None)
+    return None if upper is None else f"{interface.name} carries {upper.name.removeprefix('upper_')}"
 
 
 def routed(net: Path) -> frozenset[str]:
@@ -103,14 +102,3 @@ def _flags(text: str) -> int:
         return int(text, 16)
     except ValueError:
         return 0
-
-
-def _names(directory: Path) -> list[str]:
-    try:
-        return sorted(os.listdir(directory))
-    except OSError:
-        return []
-
-
-def _entries(directory: Path) -> list[Path]:
-    return [directory / name for name in _names(directory)]

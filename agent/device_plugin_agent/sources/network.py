@@ -3,7 +3,6 @@
 Source of the ABI: Documentation/ABI/testing/sysfs-bus-pci (sriov_numvfs, physfn, virtfn), sysfs-class-net.
 """
 
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -187,7 +186,7 @@ class Network:
             "iommuGroupSharedWith": printable(",".join(companions)),
             "pciRoot": function.root,
             "physicalFunction": function.physical,
-            "pfName": port.name,
+            "pfName": printable(port.name),
             "function": "" if each.number is None else str(each.number),
             "linkType": port.link_type,
             "rdmaDevice": _rdma_device(function.directory) if self._spec.is_rdma else "",
@@ -231,11 +230,7 @@ class _HostUse:
 
 def _port(address: str, directory: Path) -> _Port:
     functions = {}
-    try:
-        names = os.listdir(directory)
-    except OSError:
-        names = []
-    for name in names:
+    for name in sysfs_device.names(directory):
         numbered = _VIRTFN.fullmatch(name)
         if numbered is not None:
             functions[sysfs_device.target(directory, name)] = int(numbered[1])
@@ -255,15 +250,16 @@ def _needed(host: HostView, name: str) -> str:
 
 def _rdma_device(directory: Path) -> str:
     """Its name. In the directory of the device as long as the host sees it, and always told by its uverbs node."""
-    names = sorted(entry.name for entry in directory.glob("infiniband/*"))
-    told = (sysfs_device.attribute(uverbs, "ibdev") for uverbs in sorted(directory.glob("infiniband_verbs/uverbs*")))
-    return printable(next(iter(names), "") or next(told, ""))
+    names = (entry.name for entry in sysfs_device.matches(directory, "infiniband/*"))
+    verbs = sysfs_device.matches(directory, "infiniband_verbs/uverbs*")
+    told = (sysfs_device.attribute(each, "ibdev") for each in verbs)
+    return printable(next(names, "") or next(told, ""))
 
 
 def _vdpa(directory: Path) -> tuple[str, str]:
     """The name of its vDPA device, and `vhost` or `virtio`; empty ones without it."""
-    for device in sorted(directory.glob("vdpa[0-9]*")):
-        return device.name, _VDPA_DRIVERS.get(sysfs_device.target(device, "driver"), "")
+    for device in sysfs_device.matches(directory, "vdpa[0-9]*"):
+        return printable(device.name), _VDPA_DRIVERS.get(sysfs_device.target(device, "driver"), "")
     return "", ""
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from device_plugin_agent.sources import device_directory
+from device_plugin_agent.sources import device_directory, plain_file
 from device_plugin_agent.sources.base import Candidate, Discovery
 from device_plugin_agent.sources.host import HostView
 from device_plugin_agent.sources.identity import id_of_path
@@ -18,6 +18,8 @@ from device_plugin_api.node import SelectionStep
 from device_plugin_api.sources import PathsSource
 
 _GLOB = frozenset("*?[")
+
+_RIGHT_TYPE = {"Device": "device nodes", "Directory": "directories of device nodes", "File": "plain files"}
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Paths:
     def __init__(self, spec: PathsSource, host: HostView) -> None:
         self._include = tuple(_relative(pattern) for pattern in spec.include)
         self._exclude = tuple(_relative(pattern) for pattern in spec.exclude)
-        self._directory_type = spec.type == "Directory"
+        self._type = spec.type
         self._host = host
 
     def discover(self) -> Discovery:
@@ -53,14 +55,13 @@ class Paths:
                 continue
             owners |= dict.fromkeys(places, candidate.path)
             found.append(candidate)
-        last = "directories of device nodes" if self._directory_type else "device nodes"
         shown = tuple(map(printable, dropped[:MAX_DROPPED_SHOWN]))
         return Discovery(
             candidates=tuple(sorted(found, key=lambda candidate: candidate.id)),
             steps=(
                 SelectionStep(step="matched by include", kept=len(matched)),
                 SelectionStep(step="not excluded", kept=len(included)),
-                SelectionStep(step=last, kept=len(found), dropped=shown),
+                SelectionStep(step=_RIGHT_TYPE[self._type], kept=len(found), dropped=shown),
             ),
         )
 
@@ -83,7 +84,7 @@ class Paths:
             node = self._host.resolve(name)
         except ValueError:
             return
-        if self._directory_type:
+        if self._type == "Directory":
             yield from device_directory.below(self._host.dev_root / node)
         elif node != name:
             parent = (self._host.dev_root / node).parent
@@ -146,7 +147,12 @@ class Paths:
         except OSError as error:
             failure = f"cannot be looked at: {error.strerror}"
             return node, Candidate(id=id_of_path(name), path=path, attributes=attributes, failure=failure)
-        if self._directory_type:
+        if self._type == "File":
+            refusal = plain_file.refusal(self._host.dev_root, node, seen)
+            if refusal is not None:
+                raise _Refused(refusal)
+            return node, Candidate(id=id_of_path(name), path=path, file=f"{DEVICE_ROOT}/{node}", attributes=attributes)
+        if self._type == "Directory":
             if not stat.S_ISDIR(seen.st_mode):
                 raise _Refused("it is no directory")
             return node, self._directory_of_nodes(name, node, attributes, dropped)

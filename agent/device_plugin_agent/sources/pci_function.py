@@ -1,6 +1,5 @@
 """PCI functions as the host's /sys lists them, and the nodes of those that are bound to vfio-pci."""
 
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,12 +46,8 @@ class Function:
 def functions(host: HostView, class_: str = "") -> list[Function]:
     """All that there are, sorted by address; or those whose class begins so."""
     bus = host.sys_root / "bus/pci/devices"
-    try:
-        names = sorted(name for name in os.listdir(bus) if is_address(name))
-    except OSError:
-        return []
     found = []
-    for name in names:
+    for name in filter(is_address, sysfs_device.names(bus)):
         directory = host.sysfs_directory(bus / name)
         if directory is None:
             continue

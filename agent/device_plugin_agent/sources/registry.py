@@ -2,6 +2,7 @@
 
 from device_plugin_agent.clock import Clock
 from device_plugin_agent.sources.base import Source
+from device_plugin_agent.sources.fence import Fenced
 from device_plugin_agent.sources.host import HostView
 from device_plugin_api.resource import Resource
 from device_plugin_api.sources import SOURCES
@@ -14,8 +15,14 @@ class UnknownSource(ValueError):
     """The resource names a source that this agent does not know, as a newer operator may."""
 
 
-def source_for(resource: Resource, host: HostView, clock: Clock) -> Source:
-    """The source of a resource; raises UnknownSource."""
+def source_for(resource: Resource, host: HostView, clock: Clock) -> Fenced:
+    """The source of a resource, fenced in; raises ValueError, worded for people, when there is none."""
+    spec = resource.source
+    name = next((name for name in SOURCES if getattr(spec, name) is not None), "")
+    return Fenced(_source(resource, host, clock), name if spec.custom is None else spec.custom.name)
+
+
+def _source(resource: Resource, host: HostView, clock: Clock) -> Source:
     spec = resource.source
     if spec.network is not None:
         from device_plugin_agent.sources.network import Network

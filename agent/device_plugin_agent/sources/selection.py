@@ -19,7 +19,7 @@ class Selection(Generic[_Item]):
 
     def __init__(self, step: str, items: Iterable[_Item], name: Callable[[_Item], str]) -> None:
         self.items = list(items)
-        self.steps = [SelectionStep(step=step, kept=len(self.items))]
+        self.steps = [SelectionStep(step=printable(step), kept=len(self.items))]
         self.unfit: dict[str, Unfit] = {}
         """Those that were dropped with `told_as`, by name."""
         self._name = name
@@ -32,7 +32,7 @@ class Selection(Generic[_Item]):
     def expand(self, step: str, parts: Callable[[_Item], Iterable[_Item]]) -> None:
         """Go on with the parts of each."""
         self.items = [part for item in self.items for part in parts(item)]
-        self.steps.append(SelectionStep(step=step, kept=len(self.items)))
+        self.steps.append(SelectionStep(step=printable(step), kept=len(self.items)))
 
     def keep(
         self, step: str, dropped_because: Callable[[_Item], str | None], *, told_as: str = "", leaves: bool = False

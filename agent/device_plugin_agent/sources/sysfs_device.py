@@ -4,6 +4,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from device_plugin_agent.sources.host import HostView
@@ -47,6 +48,22 @@ def text(directory: Path, name: str) -> str:
         return printable(file.read(_MOST).decode(errors="replace").strip())
 
 
+def names(directory: Path) -> list[str]:
+    """What a directory has in it, sorted; nothing when there is none."""
+    try:
+        return sorted(os.listdir(directory))
+    except OSError:
+        return []
+
+
+def matches(directory: Path, pattern: str) -> list[Path]:
+    """What fits a glob below a directory, sorted. What goes away meanwhile is not there, where Path.glob may raise."""
+    found = [directory]
+    for part in pattern.split("/"):
+        found = [place / name for place in found for name in names(place) if fnmatchcase(name, part)]
+    return found
+
+
 def target(directory: Path, link: str) -> str:
     """The last part of where a link leads (`driver`, `subsystem`, …) in printable characters; empty when it is none."""
     try:
@@ -78,8 +95,13 @@ def nodes(host: HostView, directory: Path, *, stranger: Callable[[Path], bool]) 
 
 def checked(host: HostView, name: str) -> str:
     """The path of a node below /dev that may be offered; raises NoNode."""
-    path = f"{DEVICE_ROOT}/{name}"
-    if not hostpaths.is_clean_absolute(path):
+    _seen(host, name)
+    return f"{DEVICE_ROOT}/{name}"
+
+
+def _seen(host: HostView, name: str) -> os.stat_result:
+    """A node below /dev that may be offered, looked at once; raises NoNode."""
+    if not hostpaths.is_clean_absolute(f"{DEVICE_ROOT}/{name}"):
         raise NoNode(why="its name is none of a device node")
     try:
         if host.resolve(name) != name:
@@ -92,15 +114,14 @@ def checked(host: HostView, name: str) -> str:
     refusal = host.refusal(seen)
     if refusal is not None:
         raise NoNode(why=refusal)
-    return path
+    return seen
 
 
 def _checked(host: HostView, name: str, number: str, *, block: bool) -> str:
-    path = checked(host, name)
-    seen = os.lstat(host.dev_root / name)
+    seen = _seen(host, name)
     if f"{os.major(seen.st_rdev)}:{os.minor(seen.st_rdev)}" != number or stat.S_ISBLK(seen.st_mode) != block:
         raise NoNode(why=f"is not the device {number} that the kernel names")
-    return path
+    return f"{DEVICE_ROOT}/{name}"
 
 
 def _inside(directory: Path, stranger: Callable[[Path], bool]) -> Iterator[Path]:

@@ -1,6 +1,5 @@
 """USB devices by vendor, product and serial number, with the nodes that belong to them."""
 
-import os
 import re
 from collections import Counter
 from dataclasses import dataclass
@@ -74,11 +73,7 @@ class Usb:
 
     def _sticks(self) -> list[_Stick]:
         bus = self._host.sys_root / "bus/usb/devices"
-        try:
-            names = sorted(name for name in os.listdir(bus) if _DEVICE.fullmatch(name))
-        except OSError:
-            return []
-        sticks = (self._stick(bus / name) for name in names)
+        sticks = (self._stick(bus / name) for name in filter(_DEVICE.fullmatch, sysfs_device.names(bus)))
         return [stick for stick in sticks if stick is not None]
 
     def _stick(self, link: Path) -> _Stick | None:

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from device_plugin_api.config import ConfigStatus
+from device_plugin_api.config import ConfigStatus, Problem
+from device_plugin_api.node import DeviceState
 from device_plugin_operator.clock import unix_time
 from device_plugin_operator.facts import NODE_UNREACHABLE, AgentPod, NodeObject
 
@@ -72,7 +73,7 @@ def unready(
     """
     result = {}
     told = (
-        {problem.node: problem.since for problem in status.problems if not problem.resource} if before is None else {}
+        {} if before is not None else {problem.node: problem.since for problem in status.problems if _silence(problem)}
     )
     for node in {*nodes, *pods}:
         pod = pods.get(node)
@@ -86,6 +87,11 @@ def unready(
     if short:
         result[NEVER_CREATED] = (before or {}).get(NEVER_CREATED, now)
     return result
+
+
+def _silence(problem: Problem) -> bool:
+    """Whether it tells of the agent itself, and not of what that has told."""
+    return problem.state == DeviceState.UNKNOWN.value and not problem.resource
 
 
 def assess(

@@ -190,6 +190,7 @@ GOOD = [
     *(good(policy, allocating(policy=policy)) for policy in ("Aligned", "Packed", "Distributed")),
     good("read only", allocating(permissions="r")),
     good("write only", allocating(permissions="w")),
+    good("plain files to write to", allocating(writableFiles=True)),
     good("a container path by index", allocating(containerPath="/dev/camera$(INDEX)")),
     good("a container path by ID", allocating(containerPath="/dev/by-id/$(DEVICE_ID)")),
     good("every variable", env("A", "$(DEVICE_ID),$(DEVICE_IDS),$(DEVICE_PATH),$(DEVICE_PATHS),$(INDEX)")),

@@ -59,9 +59,9 @@ BAD = [
     ),
     bad(
         "an unknown type of paths",
-        of(source={"paths": {"include": ["/dev/a*"], "type": "File"}}),
+        of(source={"paths": {"include": ["/dev/a*"], "type": "Socket"}}),
         f"{FIRST}.source.paths.type",
-        '"Device", "Directory"',
+        '"Device", "Directory", "File"',
     ),
     bad(
         "a negative number of simulated devices",
@@ -125,6 +125,12 @@ BAD = [
         "must be an absolute path below /dev",
     ),
     bad(
+        "a member that is a plain file",
+        rig(VIDEO, {"name": "a", "paths": {"include": ["/dev/a"], "type": "File"}}),
+        f"{MEMBERS}[1]",
+        "a plain file cannot be a member",
+    ),
+    bad(
         "a package with capitals",
         of(source={"custom": {"name": "Scales"}}),
         f"{FIRST}.source.custom.name",
@@ -150,6 +156,7 @@ GOOD = [
     good("a name with dots and a space", including("/dev/.hidden", "/dev/a..b", "/dev/a b")),
     good("everything in /dev", including("/dev/*")),
     good("directories", of(source={"paths": {"include": ["/dev/dvb/adapter*"], "type": "Directory"}})),
+    good("plain files", of(source={"paths": {"include": ["/dev/keys/*"], "type": "File"}})),
     good("excludes", of(source={"paths": {"include": ["/dev/a*"], "exclude": ["/dev/a9", "/dev/mem"]}})),
     good(
         "a package of somebody's", of(source={"custom": {"name": "my-scales", "parameters": {"min.Grams_1-a": "5 kg"}}})

@@ -19,7 +19,7 @@ from device_plugin_agent.claims.ledger import (
     settle,
     withheld,
 )
-from device_plugin_agent.inventory import ALLOCATION_GRACE
+from device_plugin_agent.entry import ALLOCATION_GRACE
 
 OLD = Claimant(created="2026-01-01T00:00:00Z", config="zebra", uid="old")
 YOUNG = Claimant(created="2026-02-02T00:00:00Z", config="alpha", uid="young")
@@ -179,6 +179,16 @@ def test_a_config_that_was_seen_in_between_is_gone_anew() -> None:
     departures = Departures()
     departures.seen(OLD, here=False, quiet=False, monotonic=0.0)
     departures.seen(OLD, here=True, quiet=False, monotonic=50.0)
+    departures.heard([], monotonic=60.0)
+    assert departures.seen(OLD, here=False, quiet=False, monotonic=60.0) is None
+
+
+def test_a_config_that_nobody_asked_for_in_between_is_gone_anew() -> None:
+    departures = Departures()
+    departures.asked_for([OLD])
+    departures.seen(OLD, here=False, quiet=False, monotonic=0.0)
+    departures.asked_for([])
+    departures.asked_for([OLD])
     departures.heard([], monotonic=60.0)
     assert departures.seen(OLD, here=False, quiet=False, monotonic=60.0) is None
 

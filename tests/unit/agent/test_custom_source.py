@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from device_plugin_agent.serving import Rejected, prepare
-from device_plugin_agent.sources import Candidate, Discovery, HostView, Uevent, Unfit, custom
-from device_plugin_agent.sources.custom import Custom
+from device_plugin_agent.sources import Candidate, Discovery, HostView, Source, Uevent, Unfit, custom, source_for
 from device_plugin_api.node import SelectionStep
 from device_plugin_api.resource import Allocation, EnvVar, Resource
-from device_plugin_api.sources import CustomSource, Source
+from device_plugin_api.sources import CustomSource
+from device_plugin_api.sources import Source as SourceSpec
 from manual_clock import ManualClock
 
 EVENT = Uevent(action="add", devpath="/devices/x", subsystem="x")
@@ -69,9 +69,13 @@ def answering(monkeypatch: pytest.MonkeyPatch, answer: Any) -> None:
     monkeypatch.setattr(Scripted, "answer", answer, raising=False)
 
 
+def scales(host: HostView) -> Source:
+    return source_for(resource(), host, ManualClock())
+
+
 def looked(monkeypatch: pytest.MonkeyPatch, host: HostView, *candidates: Candidate, **more: Any) -> Discovery:
     answering(monkeypatch, Discovery(candidates=candidates, **{"steps": ()} | more))
-    return Custom(CustomSource(name="scales"), host).discover()
+    return scales(host).discover()
 
 
 def scale(id_: str = "scale0", *nodes: str, **more: Any) -> Candidate:
@@ -81,7 +85,7 @@ def scale(id_: str = "scale0", *nodes: str, **more: Any) -> Candidate:
 def resource(name: str = "scales", env: str = "$(attributes.grams)", **parameters: str) -> Resource:
     return Resource(
         name="example.com/scale",
-        source=Source(custom=CustomSource(name=name, parameters=parameters)),
+        source=SourceSpec(custom=CustomSource(name=name, parameters=parameters)),
         allocation=Allocation(env=(EnvVar(name="GRAMS", value=env),)),
     )
 
@@ -118,7 +122,7 @@ def test_what_a_package_raises_makes_its_devices_unknown_and_ends_nothing(
     monkeypatch: pytest.MonkeyPatch, host: HostView
 ) -> None:
     good = Discovery(candidates=(scale(),), steps=())
-    source = Custom(CustomSource(name="scales"), host)
+    source = scales(host)
     answering(monkeypatch, good)
     seen = source.discover()
     answering(monkeypatch, RuntimeError("out of paper"))
@@ -135,7 +139,7 @@ def test_what_a_package_raises_makes_its_devices_unknown_and_ends_nothing(
 @pytest.mark.parametrize("answer", [None, Discovery(candidates=("scale0",), steps=())])  # type: ignore[arg-type]
 def test_an_answer_of_another_kind_is_a_failure(monkeypatch: pytest.MonkeyPatch, host: HostView, answer: Any) -> None:
     answering(monkeypatch, answer)
-    found = Custom(CustomSource(name="scales"), host).discover()
+    found = scales(host).discover()
     assert found.candidates == ()
     assert "failed: AttributeError" in found.steps[-1].dropped[0]
 
@@ -151,6 +155,7 @@ def test_an_answer_of_another_kind_is_a_failure(monkeypatch: pytest.MonkeyPatch,
         (scale("a", "/dev/disk"), "/dev/disk: it is a block device, which the operator does not allow"),
         (scale("a", "/dev/mem"), "/dev/mem: it is the machine's memory or I/O ports, which the operator does not"),
         (scale("a", "/dev/scale0", "/dev/none"), "/dev/none: cannot be looked at: No such file or directory"),
+        (scale("a", file="/etc/shadow"), "/etc/shadow: plain files are offered by paths alone"),
         (scale("a", shared_nodes=("/dev/disk",)), "/dev/disk: it is a block device, which the operator does not allow"),
     ],
 )
@@ -174,14 +179,25 @@ def test_what_is_told_of_a_device_keeps_within_the_bounds_of_a_status(
     attributes = {f"a{number:02}": "x\n" * 300 for number in range(20)} | {"not-one": "x"}
     steps = tuple(SelectionStep(step="s" * 300, kept=1, dropped=("d" * 300,) * 20) for _ in range(20))
     unfit = {"b": Unfit(reason="R" * 100, why="w" * 300)}
-    found = looked(monkeypatch, host, scale(attributes=attributes, numa_node=64), steps=steps, unfit=unfit)
+    wrong = Unfit(reason="R" * 100, why="\x07" * 300)
+    scales = scale(attributes=attributes, numa_node=64, trouble=wrong)
+    found = looked(monkeypatch, host, scales, steps=steps, unfit=unfit)
     (device,) = found.candidates
     assert len(device.attributes) == 16
     assert all(name.startswith("a") and len(value) <= 256 for name, value in device.attributes.items())
     assert device.numa_node is None
     assert len(found.steps) <= 16
     assert all(len(text) <= 256 for text in texts(found.steps))
-    assert (len(found.unfit["b"].reason), len(found.unfit["b"].why)) == (64, 256)
+    assert device.trouble is not None
+    assert device.trouble.why.isprintable()
+    assert {(len(each.reason), len(each.why)) for each in (found.unfit["b"], device.trouble)} == {(64, 256)}
+
+
+@pytest.mark.parametrize("more", [{"changes_in": "soon"}, {"steps": (SelectionStep(step="s", kept="few"),)}])  # type: ignore[arg-type]
+def test_what_is_no_number_is_a_failure_of_the_package(
+    monkeypatch: pytest.MonkeyPatch, host: HostView, more: Any
+) -> None:
+    assert "failed: " in looked(monkeypatch, host, scale(), **more).steps[-1].dropped[0]
 
 
 def texts(steps: Iterable[SelectionStep]) -> Iterator[str]:

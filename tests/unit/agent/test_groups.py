@@ -56,6 +56,19 @@ def test_one_device_of_each_member_is_one_group_with_all_their_nodes(host: HostV
     assert group.attributes == {"camera": "/dev/video0", "light": "/dev/light7"}
 
 
+def test_a_group_that_begins_with_a_directory_is_known_by_its_first_node(host: HostView) -> None:
+    plug(host, "video0", "light7", "tuner0", "tuner1")
+    (host.dev_root / "card").mkdir()
+    for name in ("tuner0", "tuner1"):
+        (host.dev_root / name).rename(host.dev_root / "card" / name)
+    card = GroupMember(name="card", paths=PathsSource(include=("/dev/card",), type="Directory"))
+    (group,) = groups(host, card, LIGHT).values()
+    assert (group.path, group.nodes) == (
+        "/dev/card/tuner0",
+        ("/dev/card/tuner0", "/dev/card/tuner1", "/dev/light7"),
+    )
+
+
 def test_a_group_that_lacks_a_member_is_shown_and_not_offered(host: HostView) -> None:
     plug(host, "video0")
     found = discover(host, CAMERA, LIGHT)

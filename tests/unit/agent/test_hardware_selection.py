@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from device_plugin_agent.sources import HostView
+from device_plugin_agent.sources import HostView, Selection
 from device_plugin_agent.sources.identity import MAX_ID
 from device_plugin_agent.sources.pci import Pci
 from device_plugin_agent.sources.usb import Usb
@@ -178,3 +178,9 @@ def test_a_function_is_selected_when_it_fits_one_of_each_list_that_is_given(
     assert kept[0] == len(functions)
     assert kept == sorted(kept, reverse=True)
     assert kept[-1] == len(discovery.candidates)
+
+
+def test_a_step_of_a_selection_is_never_longer_than_a_status_takes() -> None:
+    selection = Selection(f"GPUs by {'x' * 300}\n", ["a"], str)
+    selection.expand("y" * 300, lambda item: (item, item))
+    assert [(len(step.step), step.step.isprintable()) for step in selection.steps] == [(256, True), (256, True)]

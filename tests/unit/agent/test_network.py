@@ -1,5 +1,6 @@
 """Network functions, on recorded machines and on made ones."""
 
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -310,3 +311,9 @@ def test_events_of_functions_concern_it_and_traffic_does_not(machine: Machine) -
     assert source.concerns(Uevent(action="bind", devpath=f"/{sriov.ROOT}/{FIRST[0]}", subsystem="pci"))
     assert not source.concerns(Uevent(action="add", devpath=f"/{sriov.ROOT}/x/net/a/queues/rx-0", subsystem="queues"))
     assert not source.concerns(Uevent(action="add", devpath="/devices/virtual/net/veth0", subsystem="net"))
+
+
+def test_a_network_device_whose_name_is_no_text_is_shown_in_characters_that_a_status_can_have(machine: Machine) -> None:
+    shown = machine.directory(PORTS[0]) / "net"
+    (shown / NAMES[0]).rename(shown / os.fsdecode(b"eth\xff"))
+    assert {each.attributes["pfName"] for each in found(machine.host)} == {"eth?"}

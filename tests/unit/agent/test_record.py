@@ -3,11 +3,14 @@
 import os
 from pathlib import Path
 
-from device_plugin_agent.record import record, replay
+import pytest
+
+from device_plugin_agent.record import main, record, replay
 from device_plugin_agent.sources import HostView
+from device_plugin_agent.sources.paths import Paths
 from device_plugin_agent.sources.pci import Pci
 from device_plugin_agent.sources.usb import Usb
-from device_plugin_api.sources import PciSource, UsbSource
+from device_plugin_api.sources import PathsSource, PciSource, UsbSource
 from recorded import unpacked
 
 
@@ -23,6 +26,25 @@ def test_a_recorded_machine_offers_what_the_machine_offers(tmp_path: Path) -> No
     copy = copied(host, tmp_path / "copy")
     for selector in (PciSource(drivers=("vfio-pci",)), PciSource(classes=("03",))):
         assert Pci(selector, copy).discover() == Pci(selector, host).discover()
+
+
+def test_a_device_that_is_found_by_its_path_has_its_directory_in_sysfs(tmp_path: Path) -> None:
+    host = unpacked("virtio", tmp_path / "machine")
+    place = "devices/platform/meter.0/meter/meter-0"
+    (host.sys_root / place).mkdir(parents=True)
+    (host.sys_root / place / "state").write_text("ok\n")
+    numbers = host.sys_root / "dev/char"
+    numbers.mkdir(parents=True)
+    (numbers / "240:7").symlink_to(f"../../{place}")
+    (numbers / "240:8").symlink_to("../../devices/gone")
+    for number in (7, 8, 9):
+        os.mknod(host.dev_root / f"meter-{number}", 0o020666, os.makedev(240, number))
+    copy = copied(host, tmp_path / "copy")
+    selector = PathsSource(include=("/dev/meter-*",))
+    found = Paths(selector, copy).discover()
+    assert found == Paths(selector, host).discover()
+    assert [device.sysfs for device in found.candidates] == [f"/sys/{place}", "", ""]
+    assert (copy.sys_root / place / "state").read_text() == "ok\n"
 
 
 def test_serial_numbers_stay_out_unless_asked_for(tmp_path: Path) -> None:
@@ -77,3 +99,26 @@ def test_what_cannot_be_read_and_what_is_no_text_is_survived(tmp_path: Path) -> 
     (device / "loop").symlink_to("loop")
     (device / "binary").write_bytes(bytes(range(256)) * 100)
     copied(host, tmp_path / "copy")
+
+
+@pytest.mark.parametrize(
+    "line", ["c 1:3 ../outside", "c 1:3 /tmp/outside", "c 1:3 a/../../outside", "c 1:3", "c x:y a"]
+)
+def test_a_recording_from_a_stranger_makes_nodes_in_its_own_directory_alone(
+    tmp_path: Path, line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    (tree / "dev.list").write_text(f"{line}\n")
+    with pytest.raises(SystemExit, match="device-plugin-agent replay: "):
+        main(["replay", str(tree)])
+    assert [path.name for path in tmp_path.rglob("*") if not path.is_dir()] == ["dev.list"]
+
+
+def test_a_recording_whose_directory_of_nodes_leads_elsewhere_is_not_replayed(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "dev").symlink_to("elsewhere")
+    (tmp_path / "dev.list").write_text("c 1:3 null\n")
+    with pytest.raises(SystemExit, match="File exists"):
+        main(["replay", str(tmp_path)])
+    assert not list((tmp_path / "elsewhere").iterdir())

@@ -8,6 +8,12 @@ import pytest
 from device_plugin_agent import settings, standalone
 from device_plugin_agent.clock import SystemClock
 
+SAMPLES = [
+    path
+    for path in sorted((Path(__file__).parents[3] / "manifests/samples").glob("*.yaml"))
+    if "kind: DevicePluginConfig" in path.read_text()
+]
+
 GOOD = """
 apiVersion: deviceplugins.dev/v1alpha1
 kind: DevicePluginConfig
@@ -55,6 +61,24 @@ def test_a_dry_run_tells_step_by_step_what_would_be_offered(tmp_path: Path) -> N
     ]
 
 
+def test_a_dry_run_tells_of_every_configuration_in_a_file_and_passes_over_what_else_is_in_it(tmp_path: Path) -> None:
+    parsed = given(tmp_path, f"{GOOD}---\nkind: Pod\n---\n{GOOD.replace('camera', 'viewer')}", "--dry-run")
+    assert parsed.config is not None
+    specs = standalone.load_all(parsed.config, parsed, SystemClock())
+    names = [[resource.name for resource in spec.resources] for spec in specs]
+    assert names == [["example.com/camera", "example.com/any"], ["example.com/viewer", "example.com/any"]]
+    with pytest.raises(standalone.BadFile, match="has 2 configurations, and an agent serves one"):
+        standalone.load(parsed.config, parsed, SystemClock())
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.stem)
+def test_every_sample_can_be_tried_without_a_cluster(tmp_path: Path, sample: Path) -> None:
+    parsed = given(tmp_path, sample.read_text(), "--dry-run")
+    assert parsed.config is not None
+    for spec in standalone.load_all(parsed.config, parsed, SystemClock()):
+        assert list(standalone.dry_run(spec, parsed.host, SystemClock()))
+
+
 def test_the_mode_of_a_file_counts(tmp_path: Path) -> None:
     def mode(text: str) -> str:
         parsed = given(tmp_path, text)
@@ -69,7 +93,12 @@ def test_the_mode_of_a_file_counts(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("{", "is no YAML"),
+        ("", "must be a DevicePluginConfig, or"),
+        ("kind: Pod", "must be a DevicePluginConfig, or"),
+        ("kind: DevicePluginConfig", "spec: must be a mapping with `resources`"),
         ("[]", "must be a DevicePluginConfig, or a mapping with `resources`"),
+        ("kind: DevicePluginConfig", "spec: must be a mapping with `resources`"),
+        ("{kind: DevicePluginConfig, spec: [a]}", "spec: must be a mapping with `resources`"),
         ("resources: []", "at least one is needed"),
         (GOOD.replace("include:", "path:"), "source.paths.path: unknown field; .* knows include, exclude"),
         (GOOD.replace("example.com/any", "example.com/camera"), "each name may stand only once"),

@@ -1,12 +1,16 @@
 """The report."""
 
+import json
+import os
 from dataclasses import replace
+
+import msgspec
 
 from device_plugin_agent.agreement import Agreement
 from device_plugin_agent.inventory import Inventory
 from device_plugin_agent.registered import Registered
 from device_plugin_agent.sources import Candidate, Discovery
-from device_plugin_agent.status import Offer, node_status
+from device_plugin_agent.status import MAX_BYTES, Offer, node_status
 from device_plugin_api.conditions import Condition, find
 from device_plugin_api.node import MAX_LISTED_DEVICES, Holder, NodeStatus
 from device_plugin_api.resource import Health
@@ -132,3 +136,23 @@ def test_counts_are_exact_and_troubled_and_used_devices_are_listed_first_when_th
     listed = {device.id for device in resource.devices}
     assert {"d0599", "d0555"} <= listed
     assert [device.id for device in resource.devices] == sorted(listed)
+
+
+def test_what_a_host_calls_things_never_makes_a_status_that_cannot_be_written() -> None:
+    inventory = Inventory(Health())
+    device = Candidate(id="d0", attributes={"name": os.fsdecode(b"eth\xff")}, failure=os.fsdecode(b"is \xfe"))
+    inventory.observe(Discovery(candidates=(device,), steps=()), now=1e9, monotonic=0)
+    (told,) = status(replace(offer(), inventory=inventory)).resources[0].devices
+    assert json.loads(msgspec.json.encode(told))["attributes"] == {"name": "eth?"}
+
+
+def test_a_node_with_very_much_to_tell_tells_what_the_api_server_takes_and_counts_all() -> None:
+    offers = [offer(600, name=f"example.com/r{number}") for number in range(16)]
+    for each in offers:
+        holders = tuple(Holder(namespace="n" * 63, pod=f"{'p' * 60}-{number}", container="c") for number in range(8))
+        use = dict.fromkeys(each.inventory.entries, holders)
+        each.inventory.use(use, now=1e9, monotonic=0, asked=0)
+    told = status(*offers)
+    assert len(msgspec.json.encode(told)) <= MAX_BYTES
+    assert {len(resource.devices) for resource in told.resources} == {31}
+    assert all(resource.devices_truncated and resource.counts.allocated == 600 for resource in told.resources)

@@ -172,3 +172,20 @@ def test_ids_are_legal_whatever_the_serial_number(serial: str) -> None:
     assert made[0].isalnum()
     assert made[-1].isalnum()
     assert len(made) <= MAX_ID
+
+
+class Pulled(HostView):
+    """A host from which each node vanishes when it has been looked at once."""
+
+    def refusal(self, seen: os.stat_result) -> str | None:
+        wrong = super().refusal(seen)
+        for node in self.dev_root.rglob("*"):
+            if node.lstat().st_rdev == seen.st_rdev:
+                node.unlink()
+        return wrong
+
+
+def test_a_device_that_is_pulled_out_while_it_is_looked_at_ends_nothing(host: HostView) -> None:
+    pulled = Pulled(dev_root=host.dev_root, sys_root=host.sys_root)
+    assert found(pulled)
+    assert found(pulled) == []

@@ -37,6 +37,14 @@ def test_after_a_restart_of_the_operator_the_pod_and_the_last_status_tell_it() -
     assert since({}, status=told) == {"a": NOW}
 
 
+def test_what_an_agent_has_said_of_itself_for_long_does_not_make_it_silent_after_a_restart_of_the_operator() -> None:
+    rejected = Problem(node="a", state="Unhealthy", reason="ConfigRejected", since=timestamp(NOW - 500))
+    missing = Problem(node="a", state="Unknown", reason="AgentMissing", since=timestamp(NOW - 20))
+    restarted = pod("a", ready=False, since=timestamp(NOW - 1))
+    assert since(None, restarted, status=ConfigStatus(problems=(rejected,))) == {"a": NOW - 1}
+    assert since(None, restarted, status=ConfigStatus(problems=(missing, rejected))) == {"a": NOW - 20}
+
+
 def test_a_clock_that_is_ahead_makes_nobody_silent_in_the_future() -> None:
     assert since(None, pod("a", ready=False, since=timestamp(NOW + 500))) == {"a": NOW}
 

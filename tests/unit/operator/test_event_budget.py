@@ -80,3 +80,13 @@ def test_a_spent_budget_comes_back_one_by_one() -> None:
     assert budget.take(30.0)
     assert not budget.take(31.0)
     assert sum(budget.take(86_400.0) for _ in range(STORM)) == 10
+
+
+async def test_a_note_in_any_script_is_as_long_as_the_api_server_takes() -> None:
+    posted = Posted()
+    recorder = Recorder(posted, SetClock(), "operator-1")
+    await recorder.post(config(), [Event(type="Normal", reason="Preview", message="x" + "目" * 1000)])
+    (body,) = posted.bodies
+    note = str(body["note"])
+    assert 1000 < len(note.encode()) <= 1024
+    assert set(note) <= {"x", "目", "…"}

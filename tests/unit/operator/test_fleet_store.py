@@ -48,6 +48,17 @@ def test_late_news_of_what_we_wrote_ourselves_changes_nothing() -> None:
     assert [found.revision for found in store.on("cameras", "a")] == ["new"]
 
 
+def test_a_list_that_began_before_a_write_of_ours_does_not_undo_it() -> None:
+    store, told = filled(node("a", version=5))
+    store.put(node("a", version=9, revision="new"))
+    told.clear()
+    store.replace([node("a", version=5)])
+    assert told == []
+    assert [found.revision for found in store.on("cameras", "a")] == ["new"]
+    store.replace([node("a", version=3, uid="successor")])
+    assert [found.uid for found in store.on("cameras", "a")] == ["successor"]
+
+
 def test_the_end_of_an_earlier_object_does_not_remove_its_successor() -> None:
     store, _ = filled(node("a"))
     store.put(node("a", uid="successor", version=2))

@@ -10,9 +10,9 @@ import pytest
 import yaml
 from iio_source import Iio
 
+from device_plugin_agent.clock import SystemClock
 from device_plugin_agent.sources import Candidate, HostView, Uevent, source_for
 from device_plugin_api.config import ConfigSpec
-from manual_clock import ManualClock
 
 HERE = Path(__file__).parents[1]
 
@@ -89,5 +89,5 @@ def test_the_agent_serves_the_configuration_of_the_example(host: HostView) -> No
     plug(host, 3, "bme280", "1-0076")
     document = yaml.safe_load((HERE / "config.yaml").read_text())
     (resource,) = msgspec.convert(document["spec"], ConfigSpec).resources
-    (sensor,) = source_for(resource, host, ManualClock()).discover().candidates
+    (sensor,) = source_for(resource, host, SystemClock()).discover().candidates
     assert (sensor.id, sensor.path) == ("bme280-1-0076", "/dev/iio:device3")
