@@ -88,7 +88,7 @@ class Paths:
             yield from device_directory.below(self._host.dev_root / node)
         elif node != name:
             parent = (self._host.dev_root / node).parent
-            if parent.is_dir():
+            if os.path.isdir(parent):
                 yield parent
 
     def _matches(self, pattern: tuple[str, ...]) -> Iterator[str]:
@@ -115,7 +115,7 @@ class Paths:
             level = [f"{name}/{entry}" if name else entry for name in level for entry in self._entries(name, part)]
             for name in level:
                 directory = self._directory(name)
-                if directory is not None and directory.is_dir():
+                if directory is not None and os.path.isdir(directory):
                     yield directory
 
     def _directory(self, name: str) -> Path | None:
