@@ -26,7 +26,8 @@ rung_contract() { run_pytest contract -q -n 2; }
 rung_apiserver() {
   KUBEBUILDER_ASSETS="$(hack/assets.sh | tail -n 1)" || return
   export KUBEBUILDER_ASSETS
-  run_pytest apiserver -q
+  # It waits more than it works. Each worker has an API server of its own, whose start is part of its first test's time.
+  run_pytest apiserver -q -n 2 --dist loadgroup --no-loadscope-reorder --timeout 120
 }
 
 deployed() {
