@@ -32,6 +32,7 @@ rung_apiserver() {
 
 deployed() {
   step "cluster" hack/cluster.sh up &&
+    step "kubelets" hack/kubelets.sh 1s &&
     step "images" hack/images.sh &&
     step "build" hack/build.sh &&
     step "load" hack/load.sh deviceplugins.dev/operator:dev deviceplugins.dev/agent:dev busybox:1.37 &&
@@ -48,6 +49,7 @@ rung_e2e_chaos() {
 
 rung_e2e_hardware() {
   step "cluster" hack/cluster.sh up &&
+    step "kubelets" hack/kubelets.sh 1s &&
     step "images" hack/images.sh &&
     step "build" hack/build.sh &&
     step "build: agents that look at recorded machines" quietly agent-recorded recorded_agent &&
