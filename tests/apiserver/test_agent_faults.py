@@ -1,4 +1,8 @@
-"""An agent between a kubelet and a real API server whose answers go wrong on the way."""
+"""An agent between a kubelet and a real API server whose answers go wrong on the way.
+
+Not on kind: there an agent speaks TLS to the service's address, and only who has the
+cluster's own key could stand between.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -9,9 +9,6 @@ import pytest
 from apiserver_fixture.client import Client
 from apiserver_fixture.control_plane import ControlPlane
 
-OPERATOR_USER = "system:serviceaccount:device-plugin-system:device-plugin-operator"
-AGENT_USER = "system:serviceaccount:device-plugin-agents:device-plugin-agent"
-
 
 @pytest.fixture(scope="session")
 def binaries() -> Path:
@@ -30,7 +27,7 @@ def binaries() -> Path:
 def control_plane(binaries: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     """A real API server with our CRDs and manifests, once per session (and per worker of xdist)."""
     folder = tmp_path_factory.mktemp("control-plane")
-    with ControlPlane(binaries, folder, audited=(OPERATOR_USER, AGENT_USER)) as plane:
+    with ControlPlane(binaries, folder, audited=True) as plane:
         plane.install()
         yield plane
 

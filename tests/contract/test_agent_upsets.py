@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from contract.agent_bench import CAMERA, Bench, resource, spec
+from device_plugin_agent.clock import unix_time
 from device_plugin_api.resource import Health
 from kubelet_double.pods import Pod
 
@@ -46,17 +47,26 @@ async def test_a_kubelet_that_restarts_in_the_middle_of_registrations_ends_up_wi
     assert not bench.kubelet.violations
 
 
-async def test_a_clock_that_is_set_back_changes_nothing_and_times_stay_readable(bench: Bench) -> None:
+async def test_a_clock_that_is_set_back_changes_nothing_and_what_changes_then_has_the_new_time(bench: Bench) -> None:
     bench.plug("video0", "video1")
     bench.api.put(spec())
+
+    def since(name: str) -> float:
+        return next(
+            unix_time(device.last_transition_time) for device in bench.resource_status().devices if device.id == name
+        )
+
     async with bench.agent():
         await bench.offers(2, 2)
         bench.clock.set_wall(-86400.0)
         bench.pull("video1")
         await bench.offers(1, 2)
         await bench.until(lambda: bench.states() == {"video0": "Works", "video1": "DeviceMissing"})
+        assert 0 <= bench.clock.now() - since("video1") < 60
         bench.plug("video1")
         await bench.offers(2, 2)
+        await bench.until(lambda: bench.states() == {"video0": "Works", "video1": "Works"})
+        assert 0 <= bench.clock.now() - since("video1") < 60
 
 
 @pytest.mark.parametrize("target", ["/etc/passwd", "../../../../etc/passwd", "/proc/self/mem", "../state"])
