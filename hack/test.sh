@@ -26,11 +26,13 @@ rung_contract() { run_pytest contract -q -n 2; }
 rung_apiserver() {
   KUBEBUILDER_ASSETS="$(hack/assets.sh | tail -n 1)" || return
   export KUBEBUILDER_ASSETS
-  run_pytest apiserver -q
+  # It waits more than it works. Each worker has an API server of its own, whose start is part of its first test's time.
+  run_pytest apiserver -q -n 2 --dist loadgroup --no-loadscope-reorder --timeout 120
 }
 
 deployed() {
   step "cluster" hack/cluster.sh up &&
+    step "kubelets" hack/kubelets.sh 1s &&
     step "images" hack/images.sh &&
     step "build" hack/build.sh &&
     step "load" hack/load.sh deviceplugins.dev/operator:dev deviceplugins.dev/agent:dev busybox:1.37 &&
@@ -47,6 +49,7 @@ rung_e2e_chaos() {
 
 rung_e2e_hardware() {
   step "cluster" hack/cluster.sh up &&
+    step "kubelets" hack/kubelets.sh 1s &&
     step "images" hack/images.sh &&
     step "build" hack/build.sh &&
     step "build: agents that look at recorded machines" quietly agents-recorded recorded_agents &&

@@ -88,5 +88,10 @@ class Affinity(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=
 
 NodeLabels = Annotated[
     dict[str, Annotated[str, doc("Label value.", max_length=63)]],
-    doc("Labels that a node must have.", max_length=16, rules=rules.LABELS, openapi=ATOMIC_MAP),
+    doc(
+        "Labels that a node must have, besides `kubernetes.io/os: linux`.",
+        max_length=16,
+        rules=rules.LABELS,
+        openapi=ATOMIC_MAP,
+    ),
 ]

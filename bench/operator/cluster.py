@@ -44,7 +44,7 @@ class Cluster:
             body = {
                 "apiVersion": "v1",
                 "kind": "Node",
-                "metadata": {"name": agent.node, "labels": LABELS},
+                "metadata": {"name": agent.node, "labels": LABELS | {"kubernetes.io/os": "linux"}},
                 "status": {"nodeInfo": {"containerRuntimeVersion": "containerd://2.3.3"}},
             }
             await self._api.request("POST", "/api/v1/nodes", body=body)

@@ -157,7 +157,7 @@ class World:
     def node(self, name: str) -> str:
         """Make a Node that the config selects; its whole name."""
         whole = f"{self.name}-{name}"
-        labels = {"world": self.name}
+        labels = {"world": self.name, "kubernetes.io/os": "linux"}
         self.api.create({"apiVersion": "v1", "kind": "Node", "metadata": {"name": whole, "labels": labels}})
         self._nodes.add(whole)
         return whole

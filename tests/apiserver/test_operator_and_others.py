@@ -6,25 +6,14 @@ from typing import Any
 import pytest
 
 from apiserver.objects import API_VERSION, CONFIG, NODE, Json, resource
-from apiserver.operator_world import RunningOperator, World, eventually, kubeconfig, versions
-from apiserver_fixture import Client, ControlPlane
+from apiserver.operator_world import RunningOperator, World, eventually, versions
 from device_plugin_operator.settings import Settings
 
 
 @pytest.fixture(scope="module")
-def operator(controllers: ControlPlane) -> Iterator[RunningOperator]:
-    token = controllers.token_for("device-plugin-system", "device-plugin-operator")
-    with RunningOperator(
-        Settings(agent_image="agent:1", http_port=0, kubeconfig=str(kubeconfig(controllers, token)))
-    ) as it:
-        yield it
-
-
-@pytest.fixture
-def world(api: Client, request: pytest.FixtureRequest) -> Iterator[World]:
-    made = World(api, request.node.name.removeprefix("test_").replace("_", "-")[:40].strip("-"))
-    yield made
-    made.close()
+def operator(settings: Settings) -> Iterator[RunningOperator]:
+    with RunningOperator(settings) as running:
+        yield running
 
 
 def settled(world: World) -> str:

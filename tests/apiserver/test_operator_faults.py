@@ -8,7 +8,7 @@ import pytest
 
 from apiserver.api_proxy import ApiProxy, Ask, Fault, Rule, through
 from apiserver.objects import resource
-from apiserver.operator_world import RunningOperator, World, eventually, world_name
+from apiserver.operator_world import RunningOperator, World, eventually
 from apiserver_fixture import Client, ControlPlane
 from device_plugin_operator.settings import Settings
 
@@ -79,13 +79,6 @@ def late(operator: RunningOperator, proxy: ApiProxy, api: Client) -> Iterator[Wo
         world.apply()
         yield world
     world.close()
-
-
-@pytest.fixture
-def world(api: Client, request: pytest.FixtureRequest) -> Iterator[World]:
-    made = World(api, world_name(request.node.name))
-    yield made
-    made.close()
 
 
 def some(fault: Fault, hits: Callable[[Ask], bool] = lambda _: True) -> Rule:

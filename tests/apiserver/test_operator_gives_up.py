@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from apiserver.api_proxy import ApiProxy, Fault, Rule, through
-from apiserver.operator_world import World, eventually, world_name
+from apiserver.operator_world import World, eventually
 from apiserver.replica import Replica
-from apiserver_fixture import Client, ControlPlane
+from apiserver_fixture import ControlPlane
 from device_plugin_operator.leader import LEASE
 
 CONFIGS = "/devicepluginconfigs"
@@ -19,13 +19,6 @@ CONFIGS = "/devicepluginconfigs"
 def proxy(controllers: ControlPlane) -> Iterator[ApiProxy]:
     with ApiProxy(controllers.url, controllers.ca_file) as made:
         yield made
-
-
-@pytest.fixture
-def world(api: Client, request: pytest.FixtureRequest) -> Iterator[World]:
-    made = World(api, world_name(request.node.name))
-    yield made
-    made.close()
 
 
 def watching(fault: Fault) -> Rule:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
-from apiserver.operator_world import World, eventually, kubeconfig, world_name
+from apiserver.operator_world import World, eventually, kubeconfig
 from apiserver.replica import Replica
 from apiserver.tcp_proxy import TcpProxy
 from apiserver_fixture import Client, ControlPlane
@@ -24,13 +24,6 @@ TAKEOVER = 20.0
 @pytest.fixture
 def own_kubeconfig(controllers: ControlPlane) -> Path:
     return kubeconfig(controllers, controllers.token_for(SYSTEM, "device-plugin-operator"))
-
-
-@pytest.fixture
-def world(api: Client, request: pytest.FixtureRequest) -> Iterator[World]:
-    made = World(api, world_name(request.node.name))
-    yield made
-    made.close()
 
 
 @pytest.fixture
@@ -52,6 +45,8 @@ def replicas(tmp_path: Path, own_kubeconfig: Path, api: Client, proxy: TcpProxy)
         first.process.stop()
         if second is not None:
             second.process.stop()
+        # Who had to be killed has kept it, and the next test's operator would wait until it runs out.
+        api.delete("coordination.k8s.io/v1", "Lease", LEASE, namespace=SYSTEM, missing_ok=True)
 
 
 @pytest.fixture

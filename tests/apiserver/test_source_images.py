@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from apiserver.operator_world import RunningOperator, World, kubeconfig, world_name
-from apiserver_fixture import Client, ControlPlane, eventually
+from apiserver.operator_world import RunningOperator, World, kubeconfig
+from apiserver_fixture import ControlPlane, eventually
 from device_plugin_operator.settings import Settings
 
 SOURCE_IMAGES = {"iio": "registry.example.com/agent-iio:1"}
@@ -19,13 +19,6 @@ def operator(controllers: ControlPlane) -> Iterator[RunningOperator]:
         Settings(agent_image="agent:1", source_images=SOURCE_IMAGES, http_port=0, kubeconfig=path)
     ) as running:
         yield running
-
-
-@pytest.fixture
-def world(api: Client, request: pytest.FixtureRequest) -> Iterator[World]:
-    made = World(api, world_name(request.node.name))
-    yield made
-    made.close()
 
 
 def image(world: World) -> str:

@@ -1,7 +1,8 @@
 """A real etcd and kube-apiserver for tests, and a small client to go with it.
 
-In a conftest.py: `from apiserver_fixture.fixture import api, control_plane` (and `controllers` where DaemonSets or
-garbage collection are needed). `KUBEBUILDER_ASSETS` names the folder with the binaries; `make test-apiserver` sets it.
+In a conftest.py: `from apiserver_fixture.fixture import api, binaries, control_plane` (and `controllers` where
+DaemonSets or garbage collection are needed). `KUBEBUILDER_ASSETS` names the folder with the binaries;
+`make test-apiserver` sets it.
 """
 
 from apiserver_fixture.client import ApiError, Client, Json

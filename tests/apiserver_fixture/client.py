@@ -112,7 +112,7 @@ class Client:
         except (http.client.HTTPException, OSError) as error:
             self._connection.close()
             # The server may have closed the connection while it lay idle; then it has seen nothing of this request.
-            if reused and isinstance(error, http.client.RemoteDisconnected | BrokenPipeError):
+            if reused and isinstance(error, http.client.RemoteDisconnected | BrokenPipeError | ssl.SSLEOFError):
                 return self._exchange(method, target, content, headers)
             raise
 

@@ -26,7 +26,7 @@ CONTROLLERS = (
 )
 """What start_controllers() runs unless told otherwise."""
 
-_SECONDS_TO_START = 30.0
+_SECONDS_TO_START = 60.0
 
 
 def free_ports(count: int) -> list[int]:
@@ -80,17 +80,22 @@ class ControlPlane:
         self.stop()
 
     def start(self) -> None:
-        """Returns when the API server is ready. A port that was taken in between costs another try."""
+        """Returns when the API server is ready."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self._pki.make()
         groups = '"system:masters"'
         (self.folder / "tokens.csv").write_text(f"{self.admin_token},admin,admin,{groups}\n")
+        self._on_free_ports(self._start, self.stop)
+
+    @staticmethod
+    def _on_free_ports(start: Callable[[], None], undo: Callable[[], None]) -> None:
+        """Start something. A port that somebody has taken in between costs another try."""
         for tries_left in (2, 1, 0):
             try:
-                self._start()
+                start()
                 return
             except BaseException as error:
-                self.stop()
+                undo()
                 if not (isinstance(error, Exited) and "address already in use" in str(error) and tries_left):
                     raise
 
@@ -174,8 +179,10 @@ class ControlPlane:
 
     def start_controllers(self, controllers: Sequence[str] = CONTROLLERS) -> None:
         """Run kube-controller-manager; returns when it is up. A second call changes nothing."""
-        if self._controllers is not None:
-            return
+        if self._controllers is None:
+            self._on_free_ports(lambda: self._start_controllers(controllers), self.stop_controllers)
+
+    def _start_controllers(self, controllers: Sequence[str]) -> None:
         (port,) = free_ports(1)
         self._controllers = self._run(
             *("kube-controller-manager", "--kubeconfig", str(self.kubeconfig), "--leader-elect=false"),

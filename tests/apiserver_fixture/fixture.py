@@ -11,17 +11,23 @@ from apiserver_fixture.control_plane import ControlPlane
 
 
 @pytest.fixture(scope="session")
-def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
-    """A real API server with our CRDs and manifests, once per session (and per worker of xdist)."""
-    assets = os.environ.get("KUBEBUILDER_ASSETS")
-    if not assets:
+def binaries() -> Path:
+    """The folder with etcd and kube-apiserver."""
+    named = os.environ.get("KUBEBUILDER_ASSETS")
+    if not named:
         pytest.fail(
             "KUBEBUILDER_ASSETS is not set: it names the folder with etcd and kube-apiserver. "
             "`make test-apiserver` sets it up and runs these tests.",
             pytrace=False,
         )
+    return Path(named)
+
+
+@pytest.fixture(scope="session")
+def control_plane(binaries: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """A real API server with our CRDs and manifests, once per session (and per worker of xdist)."""
     folder = tmp_path_factory.mktemp("control-plane")
-    with ControlPlane(Path(assets), folder, audited=True) as plane:
+    with ControlPlane(binaries, folder, audited=True) as plane:
         plane.install()
         yield plane
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 GOALS = {
     "apply → the kubelets' own view on all nodes": "5 s",
-    "apply → Node.allocatable on all nodes": "15 s",
+    "apply → Node.allocatable on all nodes": "5 s",
     "device plugged → the kubelet's view": "50 ms",
     "device pulled → the kubelet's view": "50 ms",
     "device pulled → the config's status": "2 s",

@@ -113,6 +113,7 @@ def pod(on: str, /, **members: Any) -> AgentPod:
 
 def machine(name: str, *, taints: Iterable[Taint] = (), runtime: str = "", **labels: str) -> Machine:
     """A Node."""
+    labels = {"kubernetes.io/os": "linux"} | labels
     return Machine(name=name, uid=f"machine-{name}", labels=labels, taints=tuple(taints), runtime=runtime)
 
 

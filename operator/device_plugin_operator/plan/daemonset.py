@@ -12,7 +12,7 @@ from device_plugin_api import group, names
 from device_plugin_api.config import ConfigSpec
 from device_plugin_api.hostpaths import DEVICE_INFO, HEARTBEATS
 from device_plugin_operator.facts import Config
-from device_plugin_operator.plan import images, revision
+from device_plugin_operator.plan import images, matching, revision
 from device_plugin_operator.settings import Settings
 
 Json = dict[str, Any]
@@ -83,14 +83,13 @@ def _pod(config: Config, spec: ConfigSpec, settings: Settings) -> Json:
         "enableServiceLinks": False,
         "priorityClassName": spec.agent.priority_class_name,
         "terminationGracePeriodSeconds": 5,
+        "nodeSelector": matching.labels(spec),
         "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
         "containers": [_container(config, spec, settings, mounts)],
         "volumes": volumes,
     }
     if spec.agent.runtime_class_name is not None:
         pod["runtimeClassName"] = spec.agent.runtime_class_name
-    if spec.node_selector:
-        pod["nodeSelector"] = dict(spec.node_selector)
     if spec.affinity is not None:
         pod["affinity"] = revision.canonical(spec.affinity)
     if spec.tolerations:

@@ -6,6 +6,9 @@ from device_plugin_api.config import ConfigSpec
 from device_plugin_api.placement import NodeSelectorRequirement, NodeSelectorTerm, Toleration
 from device_plugin_operator.facts import Machine, Taint
 
+_LINUX = {"kubernetes.io/os": "linux"}
+"""A label that each kubelet gives its node."""
+
 _REPELLING = ("NoSchedule", "NoExecute")
 
 _PASSING = ("node.kubernetes.io/", "node.cloudprovider.kubernetes.io/")
@@ -13,10 +16,15 @@ _PASSING = ("node.kubernetes.io/", "node.cloudprovider.kubernetes.io/")
 trouble. To take it for one that no longer matches would make its devices vanish just when they should be Unknown."""
 
 
+def labels(spec: ConfigSpec) -> dict[str, str]:
+    """The labels of this config's nodes: agents know no other system than Linux, so a config need not say it."""
+    return _LINUX | spec.node_selector
+
+
 def matches(machine: Machine, spec: ConfigSpec) -> bool:
     """Whether agents of this config belong on this node."""
     return (
-        all(machine.labels.get(key) == value for key, value in spec.node_selector.items())
+        all(machine.labels.get(key) == value for key, value in labels(spec).items())
         and _affine(machine, spec)
         and all(_tolerated(taint, spec.tolerations) for taint in machine.taints)
     )

@@ -61,7 +61,8 @@ def test_placement_and_agent_settings_are_in_the_template() -> None:
             agent={"logLevel": "debug", "priorityClassName": "high", "resources": {"limits": {"memory": "1Gi"}}},
         )
     )
-    assert made["nodeSelector"] == {"cameras": "true"}
+    assert made["nodeSelector"] == {"kubernetes.io/os": "linux", "cameras": "true"}
+    assert pod_of(spec())["nodeSelector"] == {"kubernetes.io/os": "linux"}
     assert made["tolerations"] == [{"key": "gpu", "operator": "Exists"}]
     assert made["priorityClassName"] == "high"
     assert "--log-level=debug" in made["containers"][0]["args"]

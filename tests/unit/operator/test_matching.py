@@ -1,5 +1,6 @@
 """Whether a node is one that agents belong on."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,8 +16,9 @@ def affinity(*requirements: dict[str, Any], fields: bool = False) -> dict[str, A
     return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}}
 
 
-def test_without_a_selector_every_node_matches() -> None:
+def test_without_a_selector_every_linux_node_matches() -> None:
     assert matches(machine("a"), spec())
+    assert not matches(replace(machine("a"), labels={"kubernetes.io/os": "windows"}), spec())
 
 
 def test_every_label_of_the_selector_must_be_there() -> None:
