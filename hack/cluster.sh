@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # cluster.sh up|down|status: a kind cluster of three nodes, with real kubelets. `up` leaves a healthy one alone and
-# replaces a broken one.
+# replaces a broken one, and one that was made in another way than this script makes it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . hack/lib.sh
@@ -11,23 +11,49 @@ nodes=("$DP_CLUSTER-control-plane" "$DP_CLUSTER-worker" "$DP_CLUSTER-worker2")
 # from such a node, while the API server may still call it ready.
 mark=/run/device-plugins-cluster-is-up
 
+made_from="$DP_CACHE/kind-$DP_CLUSTER.yaml"
+
+# The name changes with the content: an API server reads it once.
+audit_policy="audit-$(key "" hack/audit-policy.yaml).yaml"
+
+# What an older checkout made may lack what this one needs.
+made_like_this() {
+  local image
+  for image in "$NODE_IMAGE" "our own"; do
+    if config "$image" | cmp -s - "$made_from"; then return; fi
+  done
+  return 1
+}
+
 # The three nodes run since they were set up, and are ready. The virtual machine of hack/vm.sh is not looked at.
 healthy() {
   local node ready
+  made_like_this || return
   for node in "${nodes[@]}"; do docker exec "$node" test -e "$mark" 2>/dev/null || return; done
   ready="$(kubectl --request-timeout 3s get nodes "${nodes[@]}" -o jsonpath='{range .items[*]}{.status.conditions[?(@.type=="Ready")].status}{"\n"}{end}' 2>/dev/null)"
   [ "$ready" = $'True\nTrue\nTrue' ]
 }
 
 config() { # NODE-IMAGE
-  local role mounts="extraMounts: [{hostPath: $DP_CACHE/exchange, containerPath: /exchange, readOnly: true}]"
   # hack/load.sh hands images over there: through the engine it takes far longer.
-  mkdir -p "$DP_CACHE/exchange"
+  local role mounts="extraMounts: [{hostPath: $DP_CACHE/exchange, containerPath: /exchange, readOnly: true}]"
   printf 'kind: Cluster\napiVersion: kind.x-k8s.io/v1alpha4\nnodes:\n'
   for role in control-plane worker worker; do printf -- '- role: %s\n  %s\n' "$role" "$mounts"; done
   # Not refusing cgroup v1 changes nothing where there is v2.
-  cat <<'END'
+  cat <<END
 kubeadmConfigPatches:
+- |
+  kind: ClusterConfiguration
+  apiVersion: kubeadm.k8s.io/v1beta4
+  apiServer:
+    extraArgs:
+    - {name: audit-policy-file, value: /exchange/$audit_policy}
+    - {name: audit-log-path, value: /var/log/kubernetes/audit.log}
+    - {name: audit-log-maxsize, value: "100"}
+    - {name: audit-log-maxbackup, value: "2"}
+    extraVolumes:
+    - {name: exchange, hostPath: /exchange, mountPath: /exchange, readOnly: true, pathType: Directory}
+    - {name: audit, hostPath: /var/log/kubernetes, mountPath: /var/log/kubernetes, pathType: DirectoryOrCreate}
 - |
   kind: KubeletConfiguration
   apiVersion: kubelet.config.k8s.io/v1beta1
@@ -67,9 +93,11 @@ mend_services() {
 remove() { quietly kind-delete kind delete cluster --name "$DP_CLUSTER" --kubeconfig "$KUBECONFIG"; }
 
 create() { # NODE-IMAGE
-  config "$1" >"$DP_CACHE/kind-$DP_CLUSTER.yaml"
+  mkdir -p "$DP_CACHE/exchange"
+  cp hack/audit-policy.yaml "$DP_CACHE/exchange/$audit_policy"
+  config "$1" >"$made_from"
   quietly kind-create kind create cluster --name "$DP_CLUSTER" --image "$1" --kubeconfig "$KUBECONFIG" \
-    --config "$DP_CACHE/kind-$DP_CLUSTER.yaml" --retain
+    --config "$made_from" --retain
 }
 
 up() {
@@ -84,7 +112,7 @@ up() {
   local image
   image="$(hack/node-image.sh)"
   if [ -n "$(docker ps --all --quiet --filter "label=io.x-k8s.kind.cluster=$DP_CLUSTER")" ]; then
-    step "removing the broken cluster $DP_CLUSTER" remove
+    step "removing the cluster $DP_CLUSTER, which is broken or made in another way" remove
   fi
   step "cluster $DP_CLUSTER" create "$image"
   if [ "$image" != "$NODE_IMAGE" ]; then step "pod network" hack/pod-network.sh "${nodes[@]}"; fi

@@ -49,15 +49,18 @@ rung_e2e_hardware() {
   step "cluster" hack/cluster.sh up &&
     step "images" hack/images.sh &&
     step "build" hack/build.sh &&
-    step "build: agents that look at recorded machines" quietly agent-recorded recorded_agent &&
-    step "load" hack/load.sh deviceplugins.dev/operator:dev deviceplugins.dev/agent:recorded busybox:1.37 &&
+    step "build: agents that look at recorded machines" quietly agents-recorded recorded_agents &&
+    step "load" hack/load.sh deviceplugins.dev/operator:dev deviceplugins.dev/agent:recorded \
+      deviceplugins.dev/agent-iio:recorded busybox:1.37 &&
     step "operator" hack/deploy.sh recorded &&
     run_pytest e2e_hardware -v
 }
 
-recorded_agent() {
+recorded_agents() {
   choose_builder
-  docker build --tag deviceplugins.dev/agent:recorded --file tests/e2e_hardware/Dockerfile tests
+  docker build --tag deviceplugins.dev/agent:recorded --file tests/e2e_hardware/Dockerfile tests &&
+    docker build --tag deviceplugins.dev/agent-iio:recorded --build-arg AGENT_IMAGE=deviceplugins.dev/agent:recorded \
+      docs/examples/iio-source
 }
 
 rung_e2e_vm() {

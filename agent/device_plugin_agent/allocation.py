@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from device_plugin_agent import customary
-from device_plugin_agent.inventory import Entry, Inventory
+from device_plugin_agent.entry import Entry
+from device_plugin_agent.inventory import Inventory
 from device_plugin_agent.slots import device_of
 from device_plugin_agent.sources import Candidate
 from device_plugin_api import hostpaths

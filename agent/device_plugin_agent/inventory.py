@@ -1,95 +1,36 @@
 """The one table of a resource's devices: discovery, health and use come in, everything else reads it."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
-from device_plugin_agent.health.probes import EXISTS, exists
-from device_plugin_agent.health.tracker import Observation, Track, step
-from device_plugin_agent.health.verdict import STEADY, Flaps, restless, shown, worst
+from device_plugin_agent.entry import (
+    CLAIMED,
+    NOT_SELECTED,
+    Entry,
+    first_look,
+    forgettable,
+    handed_on,
+    judged,
+    look,
+    missing,
+    recognised,
+    reported,
+    unwanted,
+    without_old_allocations,
+)
+from device_plugin_agent.health.tracker import Observation, step
 from device_plugin_agent.slots import device_of, slot_ids
-from device_plugin_agent.sources import Candidate, Discovery, Unfit
-from device_plugin_agent.sources.base import DRIVER, DRIVER_CHANGED
+from device_plugin_agent.sources import Candidate, Discovery
 from device_plugin_api.config import DeviceCounts, SlotCounts
 from device_plugin_api.node import Device, DeviceState, Holder, SelectionStep
 from device_plugin_api.resource import Health, Probe
 
-MISSING_RETENTION = 3600.0
-"""Seconds that a free device stays listed as missing, so that people can see that, and since when, it is gone."""
-
-ALLOCATION_GRACE = 30.0
-"""Seconds after an Allocate in which the device counts as used although podresources does not name it yet (R8)."""
-
-
-NOT_SELECTED = "NotSelected"
-"""Reason of a device that the configuration no longer wants."""
-
-CLAIMED = "ClaimedByOtherConfig"
-"""Reason of a device that a container still has, and that then goes to another configuration."""
-
-
-_LEAVES = "it goes when the container that has it ends"
-
-Tracks = Mapping[Probe, Track | None]
-"""A device's probes, Exists first; None for one that has not looked yet."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Entry:
-    """One device and all that is known of it."""
-
-    device: Candidate
-    """As last seen."""
-    track: Track
-    """What everybody is told."""
-    tracks: Tracks = field(default_factory=dict)
-    worst: Track | None = None
-    """The worst of `tracks`: what would be told if it neither flapped nor were cordoned."""
-    flaps: Flaps = STEADY
-    present: bool = True
-    selected: bool = True
-    """Whether the configuration still wants it."""
-    use: Mapping[str, tuple[Holder, ...]] = field(default_factory=dict)
-    """Slot → who has it, for those that somebody has."""
-    allocated_at: Mapping[str, float] = field(default_factory=dict)
-    """Slot → monotonic time of its last Allocate, for as long as podresources may not know of it (R8)."""
-    gone_at: float | None = None
-    """Monotonic time of the look that missed it first."""
-
-    @property
-    def settled(self) -> bool:
-        """Whether it is not on its way back to Healthy."""
-        return not self.flaps.flapping and all(track is None or track.settled for track in self.tracks.values())
-
-    @property
-    def holders(self) -> tuple[Holder, ...]:
-        """Who has it, each once."""
-        return tuple(dict.fromkeys(holder for holders in self.use.values() for holder in holders))
-
-    @property
-    def calm(self) -> bool:
-        """Whether a look that finds it as it is would change nothing."""
-        return (
-            self.present
-            and self.selected
-            and not self.flaps.turns
-            and self.device.failure is None
-            and self.device.trouble is None
-            and all(track is not None and track.undisturbed for track in self.tracks.values())
-        )
-
-    @property
-    def healthy(self) -> bool:
-        """What the kubelet is told."""
-        return self.selected and self.track.state is DeviceState.HEALTHY
-
-    @property
-    def taken(self) -> frozenset[str]:
-        """The slots that a container has, or is just being given."""
-        return frozenset((*self.use, *self.allocated_at))
-
 
 class Inventory:
-    """The devices of one resource. Every change moves `version`; nothing here does I/O or reads a clock."""
+    """The devices of one resource. Nothing here does I/O or reads a clock.
+
+    `version` moves with every change that somebody has to be told of: an Allocate is none, who asked for it knows.
+    """
 
     def __init__(self, health: Health, replicas: int = 1) -> None:
         self.health = health
@@ -114,21 +55,13 @@ class Inventory:
         """Take in one look at the host. `now` is Unix time."""
         found = {candidate.id: candidate for candidate in discovery.candidates}
         if self._draining:
-            self._replace({device_id: _recognised(entry, found) for device_id, entry in self._entries.items()})
+            self._replace({device_id: recognised(entry, found) for device_id, entry in self._entries.items()})
             self._forget(monotonic)
             return
-        entries: dict[str, Entry] = {}
-        for device_id in sorted({*found, *self._entries}):
-            known = self._entries.get(device_id)
-            if known is None:
-                entries[device_id] = self._first_look(found[device_id], now, monotonic)
-            else:
-                why = discovery.withheld.get(device_id)
-                if why is not None:
-                    entries[device_id] = self._unwanted(known, now, CLAIMED, f"{why}; {_LEAVES}")
-                else:
-                    unfit = discovery.unfit.get(device_id)
-                    entries[device_id] = self._look(known, found.get(device_id), unfit, now, monotonic)
+        entries = {
+            device_id: self._seen(device_id, found, discovery, now, monotonic)
+            for device_id in sorted({*found, *self._entries})
+        }
         if discovery.steps != self.steps:
             self.steps = discovery.steps
             self.version += 1
@@ -223,26 +156,14 @@ class Inventory:
                 if known.track.state is device.state:
                     track = replace(known.track, since=min(known.track.since, since[device.id]))
                     known = replace(known, track=track)
-                entries[device.id] = _recognised(known, {device.id: _reported(device)})
+                entries[device.id] = recognised(known, {device.id: reported(device)})
             elif device.allocated_to if self._draining else device.reason not in (NOT_SELECTED, CLAIMED):
-                entries[device.id] = Entry(
-                    device=_reported(device),
-                    track=Track(
-                        state=device.state, reason=device.reason, message=device.message, since=since[device.id]
-                    ),
-                    tracks={
-                        EXISTS: Track(
-                            state=DeviceState.UNHEALTHY,
-                            reason=device.reason,
-                            message=device.message,
-                            since=since[device.id],
-                        )
-                    },
-                    present=False,
+                entries[device.id] = handed_on(
+                    device,
+                    slot_ids(device.id, self.replicas)[0],
                     selected=not self._draining,
-                    # Which of its slots each has, podresources will tell.
-                    use={slot_ids(device.id, self.replicas)[0]: device.allocated_to} if device.allocated_to else {},
-                    gone_at=monotonic,
+                    since=since[device.id],
+                    monotonic=monotonic,
                 )
         self._replace(dict(sorted(entries.items())))
 
@@ -259,7 +180,7 @@ class Inventory:
     def drain(self, *, now: float, monotonic: float) -> None:
         """The resource leaves the configuration: free devices go, used ones stay Unhealthy until they are free."""
         self._draining = True
-        self._replace({device_id: self._unwanted(entry, now) for device_id, entry in self._entries.items()})
+        self._replace({device_id: unwanted(entry, now) for device_id, entry in self._entries.items()})
         self._forget(monotonic)
 
     def counts(self) -> DeviceCounts:
@@ -278,124 +199,37 @@ class Inventory:
         """The slots of a device, counted."""
         return SlotCounts(total=len(self.slots(entry)), used=len(entry.use))
 
+    def _seen(
+        self, device_id: str, found: Mapping[str, Candidate], discovery: Discovery, now: float, monotonic: float
+    ) -> Entry:
+        """A device, known or new, after this look."""
+        known = self._entries.get(device_id)
+        if known is None:
+            return self._judged(first_look(found[device_id], self.health, now=now, monotonic=monotonic), now, monotonic)
+        why = discovery.withheld.get(device_id)
+        if why is not None:
+            return unwanted(known, now, CLAIMED, why)
+        seen = look(
+            known, found.get(device_id), discovery.unfit.get(device_id), self.health, now=now, monotonic=monotonic
+        )
+        return known if seen is known else self._judged(seen, now, monotonic)
+
     def _missing(self, device_id: str, now: float, monotonic: float) -> Entry:
-        """A device of which nothing is known but its ID."""
-        gone = step(None, exists(None, device_id), self.health, now=now, monotonic=monotonic)
-        entry = Entry(
-            device=Candidate(id=device_id),
-            track=gone,
-            tracks={EXISTS: gone},
-            present=False,
-            gone_at=monotonic,
-        )
-        return self._unwanted(entry, now) if self._draining else self._judged(entry, now, monotonic)
-
-    def _first_look(self, found: Candidate, now: float, monotonic: float) -> Entry:
-        track = step(None, exists(found, _name(found)), self.health, now=now, monotonic=monotonic)
-        return self._judged(
-            Entry(device=found, track=track, tracks={EXISTS: track} | self._not_looked_at()), now, monotonic
-        )
-
-    def _look(self, known: Entry, found: Candidate | None, unfit: Unfit | None, now: float, monotonic: float) -> Entry:
-        if found is None and unfit is not None and unfit.leaves:
-            return self._unwanted(known, now, unfit.reason, f"{unfit.why}; {_LEAVES}")
-        if found is None and not known.selected:
-            return self._unwanted(known, now)
-        if found is not None and known.taken and _rebound(known.device, found):
-            # Who has it was given what the former driver made of it.
-            driver, former = (each.attributes.get(DRIVER, "none") for each in (found, known.device))
-            found, unfit = None, Unfit(reason=DRIVER_CHANGED, why=f"its driver is {driver}, and was {former}")
-        if found == known.device and known.calm and known.tracks.keys() == set(self.health.probes):
-            return known
-        seen = exists(found, _name(known.device), unfit)
-        track = step(known.tracks.get(EXISTS, known.track), seen, self.health, now=now, monotonic=monotonic)
-        if found is None:
-            gone_at = monotonic if known.gone_at is None else known.gone_at
-            # What the other probes saw of it says nothing about what may come back.
-            gone = replace(known, tracks={EXISTS: track}, present=False, gone_at=gone_at)
-            return self._judged(gone, now, monotonic)
-        tracks: dict[Probe, Track | None] = {EXISTS: track}
-        if known.present:
-            tracks |= {
-                probe: known.tracks[probe] for probe in self.health.probes if probe in known.tracks and probe != EXISTS
-            }
-        else:
-            tracks |= self._not_looked_at()
-        back = replace(known, device=found, tracks=tracks, present=True, selected=True, gone_at=None)
-        return self._judged(back, now, monotonic)
-
-    def _not_looked_at(self) -> dict[Probe, Track | None]:
-        return {probe: None for probe in self.health.probes if probe != EXISTS}
+        entry = missing(device_id, self.health, now=now, monotonic=monotonic)
+        return unwanted(entry, now) if self._draining else self._judged(entry, now, monotonic)
 
     def _judged(self, entry: Entry, now: float, monotonic: float) -> Entry:
-        """With the state that follows from its probes, its restlessness and whether it is cordoned."""
-        if not entry.selected or not entry.tracks:
-            return entry
-        waiting = Track(
-            state=DeviceState.UNKNOWN, reason="NotLookedAt", message="a probe has not looked yet", since=now
-        )
-        found = worst(waiting if track is None else track for track in entry.tracks.values())
-        flaps = restless(entry.flaps, entry.worst, found, monotonic)
-        cordon = self._cordoned.get(entry.device.id)
-        told = shown(entry.track, found, flaps, cordon, now=now, monotonic=monotonic)
-        return replace(entry, worst=found, flaps=flaps, track=told)
-
-    def _unwanted(
-        self, entry: Entry, now: float, reason: str = NOT_SELECTED, message: str = f"no longer selected; {_LEAVES}"
-    ) -> Entry:
-        since = entry.track.since if entry.track.state is DeviceState.UNHEALTHY else now
-        track = Track(
-            state=DeviceState.UNHEALTHY,
-            reason=reason,
-            message=message,
-            since=since,
-        )
-        return replace(entry, track=track, selected=False)
+        return judged(entry, self._cordoned.get(entry.device.id), now=now, monotonic=monotonic)
 
     def _forget(self, monotonic: float) -> None:
-        known = {
-            device_id: _without_old_allocations(entry, monotonic) if entry.allocated_at else entry
+        entries = {
+            device_id: without_old_allocations(entry, monotonic) if entry.allocated_at else entry
             for device_id, entry in self._entries.items()
         }
-        self._replace(
-            {
-                device_id: entry
-                for device_id, entry in known.items()
-                if entry.taken or not self._forgettable(entry, monotonic)
-            }
-        )
-
-    def _forgettable(self, entry: Entry, monotonic: float) -> bool:
-        if not entry.selected:
-            return True
-        return entry.gone_at is not None and monotonic - entry.gone_at >= MISSING_RETENTION
+        self._replace({device_id: entry for device_id, entry in entries.items() if not forgettable(entry, monotonic)})
 
     def _replace(self, entries: dict[str, Entry], *, quietly: bool = False) -> None:
         if entries != self._entries:
             self._entries = entries
             if not quietly:
                 self.version += 1
-
-
-def _without_old_allocations(entry: Entry, monotonic: float) -> Entry:
-    fresh = {slot: at for slot, at in entry.allocated_at.items() if monotonic - at < ALLOCATION_GRACE}
-    return entry if len(fresh) == len(entry.allocated_at) else replace(entry, allocated_at=fresh)
-
-
-def _recognised(entry: Entry, found: Mapping[str, Candidate]) -> Entry:
-    """With what was found of it, where nothing but its ID is known."""
-    device = entry.device
-    bare = not entry.present and device == Candidate(id=device.id)
-    return replace(entry, device=found.get(device.id, device)) if bare else entry
-
-
-def _reported(device: Device) -> Candidate:
-    return Candidate(id=device.id, path=device.path, numa_node=device.numa_node, attributes=device.attributes)
-
-
-def _rebound(known: Candidate, found: Candidate) -> bool:
-    return known.attributes.get(DRIVER, "") != found.attributes.get(DRIVER, "")
-
-
-def _name(device: Candidate) -> str:
-    return device.path or device.id

@@ -11,7 +11,8 @@ from device_plugin_agent import allocation, preference
 from device_plugin_agent.cdi.files import CdiFile
 from device_plugin_agent.cdi.spec import name_of
 from device_plugin_agent.clock import Clock
-from device_plugin_agent.inventory import Entry, Inventory
+from device_plugin_agent.entry import Entry
+from device_plugin_agent.inventory import Inventory
 from device_plugin_agent.kubelet_api import deviceplugin_pb2 as api
 from device_plugin_agent.kubelet_api import deviceplugin_pb2_grpc as rpc
 from device_plugin_agent.metrics import Metrics

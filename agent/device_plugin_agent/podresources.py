@@ -9,8 +9,8 @@ import grpc.aio
 
 from device_plugin_agent.agreement import Slots
 from device_plugin_agent.clock import Clock
+from device_plugin_agent.entry import ALLOCATION_GRACE
 from device_plugin_agent.grpc_options import UNHURRIED
-from device_plugin_agent.inventory import ALLOCATION_GRACE
 from device_plugin_agent.kubelet_api import podresources_pb2 as api
 from device_plugin_agent.kubelet_api import podresources_pb2_grpc as rpc
 from device_plugin_agent.pulse import Pulse

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import combinations, islice
 from typing import TypeVar
 
-from device_plugin_agent.inventory import Entry
+from device_plugin_agent.entry import Entry
 from device_plugin_agent.slots import device_of
 
 PCI_ROOT = "pciRoot"
@@ -17,6 +17,9 @@ NVLINK_GROUP = "nvlinkGroup"
 
 _MOST_CHOICES = 256
 """Sets of NUMA nodes, or of groups of linked devices, that are compared: all there are of up to nine."""
+
+_MOST_COMPARED = 16384
+"""Devices in all the sets of groups that are compared: the kubelet admits no other pod meanwhile (R10)."""
 
 Root = tuple[int | None, str]
 """NUMA node and PCI root: where a device hangs, as far as is known."""
@@ -122,8 +125,13 @@ def _linked(offers: Sequence[_Offer], need: int) -> Iterable[Sequence[_Offer]]:
         room[names[offer.device]] = room.get(names[offer.device], 0) + _free(offer)
     begun = {names[offer.device] for offer in offers if offer.must}
     others = sorted(room.keys() - begun, key=lambda name: (-room[name], name))
-    sets = _smallest_sets(others, room.__getitem__, need - sum(room[name] for name in begun))
+    sets = _smallest_sets(others, room.__getitem__, need - sum(room[name] for name in begun))[: choices(len(offers))]
     return [[offer for offer in offers if names[offer.device] in begun.union(more)] for more in sets]
+
+
+def choices(devices: int) -> int:
+    """How many sets of groups are compared where there are so many devices."""
+    return max(1, min(_MOST_CHOICES, _MOST_COMPARED // devices))
 
 
 def _by_root(offers: Sequence[_Offer], need: int) -> tuple[tuple[int, ...], list[str]]:

@@ -5,10 +5,11 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from device_plugin_agent.clock import Clock
+from device_plugin_agent.entry import Entry
 from device_plugin_agent.health.lookout import Lookout
 from device_plugin_agent.health.probes import Polled, period_of
 from device_plugin_agent.health.tracker import RECOVERY_PERIOD, Observation
-from device_plugin_agent.inventory import Entry, Inventory
+from device_plugin_agent.inventory import Inventory
 from device_plugin_agent.signal import Signal
 from device_plugin_api.resource import Probe
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,8 @@ from device_plugin_agent.metrics import Metrics
 from device_plugin_agent.plugin import DevicePlugin
 from device_plugin_agent.prober import Prober, Tell
 from device_plugin_agent.serving import Prepared
-from device_plugin_agent.sources import Discovery, Source
+from device_plugin_agent.sources import Discovery
+from device_plugin_agent.sources.fence import Fenced
 from device_plugin_api.resource import Resource
 
 _FAREWELL = 2.0
@@ -32,7 +33,7 @@ class Served:
     """A resource and all that works for it."""
 
     resource: Resource
-    source: Source
+    source: Fenced
     inventory: Inventory
     plugin: DevicePlugin
     registration: Registration
@@ -51,6 +52,11 @@ class Served:
     """Monotonic time of the next look."""
     discovery: Discovery = _NOT_LOOKED
     """The last look, before it is known what belongs to other configs."""
+
+
+def serving(served: Mapping[str, Served]) -> dict[str, Served]:
+    """All that the kubelet has or shall have."""
+    return {name: each for name, each in served.items() if not each.preview}
 
 
 class Starter:

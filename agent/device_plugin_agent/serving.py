@@ -7,7 +7,8 @@ from msgspec import structs
 
 from device_plugin_agent.clock import Clock
 from device_plugin_agent.health.probes import FPGA_PORT, LINK, Polled, polled
-from device_plugin_agent.sources import Discovery, HostView, Source, source_for
+from device_plugin_agent.sources import Discovery, HostView, source_for
+from device_plugin_agent.sources.fence import Fenced
 from device_plugin_agent.sources.selection import MAX_DROPPED_SHOWN
 from device_plugin_api import checks
 from device_plugin_api.config import SERVE
@@ -26,7 +27,7 @@ class Prepared:
     """A resource that passed every check, and what looks at its devices."""
 
     resource: Resource
-    source: Source
+    source: Fenced
     probes: Mapping[Probe, Polled]
 
 

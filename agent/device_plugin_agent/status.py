@@ -8,7 +8,8 @@ from msgspec.structs import replace
 
 from device_plugin_agent.agreement import Agreement
 from device_plugin_agent.clock import timestamp
-from device_plugin_agent.inventory import Entry, Inventory
+from device_plugin_agent.entry import Entry
+from device_plugin_agent.inventory import Inventory
 from device_plugin_agent.registered import Registered
 from device_plugin_api import conditions
 from device_plugin_api.conditions import Condition

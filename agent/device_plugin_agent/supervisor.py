@@ -2,52 +2,35 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from functools import partial
 
 from msgspec.structs import replace
 
 from device_plugin_agent.cdi.upkeep import Upkeep
 from device_plugin_agent.claims.claims import Claims
-from device_plugin_agent.claims.ledger import Claim, Named
 from device_plugin_agent.clock import Clock, unix_time
 from device_plugin_agent.devinfo.upkeep import Upkeep as DeviceInfoUpkeep
-from device_plugin_agent.health.tracker import RECOVERY_PERIOD, Observation
+from device_plugin_agent.entry import ALLOCATION_GRACE
+from device_plugin_agent.health.tracker import Observation
 from device_plugin_agent.http import Answer
-from device_plugin_agent.inventory import ALLOCATION_GRACE
+from device_plugin_agent.looking import Looking
 from device_plugin_agent.metrics import Metrics
+from device_plugin_agent.ownership import Ownership
 from device_plugin_agent.podresources import Use
 from device_plugin_agent.pulse import Pulse
-from device_plugin_agent.served import Served, Starter
-from device_plugin_agent.serving import (
-    Prepared,
-    Rejected,
-    prepare,
-    withheld,
-    without_claimed,
-    without_held,
-    without_surplus,
-    without_taken,
-)
+from device_plugin_agent.served import Served, Starter, serving
+from device_plugin_agent.serving import Prepared, Rejected, prepare, withheld
 from device_plugin_agent.signal import Signal
-from device_plugin_agent.sources import HostView, Source, Watching
+from device_plugin_agent.sources import HostView
+from device_plugin_agent.sources.fence import Fenced
 from device_plugin_agent.status import Offer
-from device_plugin_agent.uevents import Uevent, Uevents
-from device_plugin_agent.watch import DirectoryWatch
+from device_plugin_agent.telling import Telling
 from device_plugin_api import checks
 from device_plugin_api.config import PREVIEW
-from device_plugin_api.node import MAX_CONTESTED, MAX_RIVALS, ContestedDevice, NodeSpec, NodeStatus
+from device_plugin_api.node import ContestedDevice, NodeSpec, NodeStatus
 from device_plugin_api.resource import Probe, Resource
-
-_SETTLE = 0.005
-"""Seconds after a first event in which its companions (mknod, chmod, udev's links) arrive; one look sees them all."""
-
-_LOOK_INTERVAL = 0.1
-"""Seconds between two looks at least, however many events there are."""
-
-_LONGEST_TURN = 30.0
-"""Seconds between two looks for work while nothing is served."""
 
 _log = logging.getLogger(__name__)
 
@@ -70,18 +53,10 @@ class Supervisor:
     ) -> None:
         self.spec: NodeSpec | None = None
         self._host = host
-        self._claims = claims
         self._cdi = cdi
-        self._devinfo = devinfo
         self._starter = starter
-        self._use_known = asyncio.Event()
         self._began = clock.monotonic()
-        self._taken_over = False
-        self._kept: frozenset[Named] = frozenset()
-        self._used: frozenset[Named] = frozenset()
         self._clock = clock
-        self._pulse = pulse
-        self._metrics = metrics
         self._changed = changed
         self._served: dict[str, Served] = {}
         self._wanted: dict[str, Prepared] = {}
@@ -90,7 +65,18 @@ class Supervisor:
         """Whether the container runtime takes CDI devices, and their directory is there."""
         self._ending: dict[str, tuple[Served, asyncio.Task[None]]] = {}
         self._events = Signal()
-        self._looked = float("-inf")
+        self._telling = Telling(cdi=cdi, devinfo=devinfo, metrics=metrics, changed=changed)
+        self._ownership = Ownership(claims, self._served, changed=changed, again=self._events.fire)
+        self._looking = Looking(
+            self._served,
+            events=self._events,
+            ownership=self._ownership,
+            telling=self._telling,
+            metrics=metrics,
+            clock=clock,
+            pulse=pulse,
+            looked=self._end_drained,
+        )
 
     def apply(self, spec: NodeSpec) -> None:
         """Serve this spec. Only what differs is touched. Raises Rejected, and then nothing is."""
@@ -102,7 +88,7 @@ class Supervisor:
         if wrong:
             raise Rejected(wrong)
         prepared = {resource.name: prepare(resource, self._host, self._clock) for resource in spec.resources}
-        self._claims.dated(spec.config_creation_time)
+        self._ownership.configured(spec.config_creation_time)
         self._wanted = {name: wanted for name, wanted in prepared.items() if name not in withheld(spec)}
         self._preview = spec.mode == PREVIEW
         self._runtime = spec.cdi and self._cdi.possible
@@ -121,7 +107,7 @@ class Supervisor:
                 self._choose_cdi(served)
         self.spec = spec
         self._cordon(spec)
-        self._look()
+        self._looking.look()
         self._events.fire()
 
     def resume(self, leaving: Iterable[Resource]) -> None:
@@ -136,7 +122,7 @@ class Supervisor:
 
     def leaving(self) -> tuple[Resource, ...]:
         """What left the configuration while a container had a device of it."""
-        return tuple(served.resource for served in self._serving().values() if served.draining)
+        return tuple(served.resource for served in serving(self._served).values() if served.draining)
 
     def adopt(self, status: NodeStatus) -> None:
         """Take over what the last agent process reported of the same configuration."""
@@ -153,8 +139,8 @@ class Supervisor:
             # In Preview nobody would tell when a container that has it ends.
             devices = [replace(device, allocated_to=()) if served.preview else device for device in reported.devices]
             served.inventory.adopt(devices, since, monotonic=self._clock.monotonic())
-        self._all_due()
-        self._look()
+        self._looking.all_due()
+        self._looking.look()
 
     def offers(self) -> list[Offer]:
         """Everything served now, and what the kubelet still hears of."""
@@ -185,64 +171,35 @@ class Supervisor:
         entries = (entry for served in self._served.values() for entry in served.inventory.entries.values())
         pending = any(entry.allocated_at for entry in entries)
         settled = self._clock.monotonic() - self._began >= ALLOCATION_GRACE
-        return self._use_known.is_set() and settled and not pending
+        return self._ownership.use_known.is_set() and settled and not pending
 
     def contested(self) -> tuple[ContestedDevice, ...]:
         """What other configs of this node want or own as well."""
-        return tuple(
-            ContestedDevice(resource=resource, device=device, owner=owner, configs=tuple(configs[:MAX_RIVALS]))
-            for (resource, device), (owner, configs) in sorted(self._claims.contested().items())[:MAX_CONTESTED]
-        )
+        return self._ownership.contested()
 
     def use(self, use: Use, asked: float) -> bool:
         """Take in who has what, as podresources knew when it was asked; whether any device of ours is in use."""
         now, monotonic = self._clock.now(), self._clock.monotonic()
         in_use = False
-        serving = self._serving()
-        for name, served in serving.items():
+        ours = serving(self._served)
+        for name, served in ours.items():
             holders = use.get(name, {})
             in_use = in_use or bool(holders)
-            with self._news(served):
+            with self._telling.news(served):
                 served.inventory.use(holders, now=now, monotonic=monotonic, asked=asked)
-        first = not self._use_known.is_set()
-        self._use_known.set()
+        more = self._ownership.heard()
         self._end_drained()
-        self._cdi.heard(use.keys(), serving.keys())
-        self._devinfo.heard(use, serving.keys())
-        if first or self._kept - self._in_inventory():
-            self._claim()
-        before, self._used = self._used, self._in_use()
-        if first or before - self._used:
-            # What was held back for a container may be offered now.
+        self._telling.heard(use, ours.keys())
+        if more:
             self._events.fire()
         return in_use
 
     async def run(self) -> None:
-        """Look at the host at each event and once a period, until cancelled."""
-        watch = DirectoryWatch(self._events.fire)
-        uevents = Uevents(self._happened)
-        uevents.open()
+        """Look at the host until cancelled."""
         try:
-            while True:
-                seen = self._events.count
-                # Before the look: what appears after it then wakes us.
-                watched = {path for served in self._served.values() for path in served.source.watched()}
-                watch.follow({self._claims.directory, *watched})
-                self._look()
-                wait = self._until_due()
-                self._pulse.turned("host", wait)
-                if await self._events.after(seen, wait) != seen:
-                    await asyncio.sleep(_SETTLE)
-                    self._all_due()
-                    await self._pace()
+            await self._looking.run()
         finally:
             self._host.nvml.end()
-            uevents.close()
-            watch.close()
-
-    def _happened(self, event: Uevent | None) -> None:
-        if event is None or any(served.source.concerns(event) for served in self._served.values()):
-            self._events.fire()
 
     def ready(self) -> Answer:
         """Whether every resource that shall be offered is registered and its stream open."""
@@ -250,7 +207,7 @@ class Supervisor:
             return Answer(False, "waiting for this node's configuration")
         missing = [
             f"{name}: {served.registration.state.message}"
-            for name, served in sorted(self._serving().items())
+            for name, served in sorted(serving(self._served).items())
             if not served.draining and not served.registration.state.now
         ]
         if missing:
@@ -261,15 +218,11 @@ class Supervisor:
         now, monotonic = self._clock.now(), self._clock.monotonic()
         for name, served in self._served.items():
             reasons = {cordon.device: cordon.reason for cordon in spec.cordoned_devices if cordon.resource == name}
-            with self._news(served):
+            with self._telling.news(served):
                 lifted = served.inventory.cordon(reasons, now=now, monotonic=monotonic)
-            if lifted and isinstance(served.source, Watching):
+            if lifted:
                 served.source.pardon(lifted)
                 self._events.fire()
-
-    def _serving(self) -> dict[str, Served]:
-        """All that the kubelet has or shall have."""
-        return {name: served for name, served in self._served.items() if not served.preview}
 
     def _choose_cdi(self, served: Served) -> None:
         by_cdi = not served.preview and served.resource.allocation.by_cdi(runtime=self._runtime)
@@ -285,26 +238,25 @@ class Supervisor:
             preview=preview,
             resumed=resumed,
             former=former,
-            known=(self._use_known,) if resumed else (),
+            known=(self._ownership.use_known,) if resumed else (),
             tell=lambda seen: self._probed(name, seen),
         )
         self._choose_cdi(served)
         return served
 
-    def _begin(self, source: Source) -> None:
-        if isinstance(source, Watching):
-            loop = asyncio.get_running_loop()
+    def _begin(self, source: Fenced) -> None:
+        loop = asyncio.get_running_loop()
 
-            def news() -> None:
-                with suppress(RuntimeError):  # the agent has ended meanwhile
-                    loop.call_soon_threadsafe(self._events.fire)
+        def news() -> None:
+            with suppress(RuntimeError):  # the agent has ended meanwhile
+                loop.call_soon_threadsafe(self._events.fire)
 
-            source.begin(news)
+        source.begin(news)
 
     def _probed(self, name: str, seen: Mapping[tuple[str, Probe], Observation]) -> None:
         served = self._served.get(name)
         if served is not None:
-            with self._news(served):
+            with self._telling.news(served):
                 served.inventory.probed(seen, now=self._clock.now(), monotonic=self._clock.monotonic())
 
     def _update(self, served: Served, wanted: Prepared) -> None:
@@ -320,23 +272,23 @@ class Supervisor:
         served.prober.replace(wanted.probes)
         served.plugin.resource = resource
         served.plugin.changed.fire()
-        with self._news(served):
+        with self._telling.news(served):
             served.inventory.share(resource.sharing.replicas)
 
     def _drain(self, served: Served) -> None:
         if not served.draining:
             served.draining = True
             now, monotonic = self._clock.now(), self._clock.monotonic()
-            with self._news(served):
+            with self._telling.news(served):
                 served.inventory.drain(now=now, monotonic=monotonic)
             _log.info("Draining", extra={"resource": served.resource.name})
         self._end_drained()
 
     def _end_drained(self) -> None:
         for name, served in list(self._served.items()):
-            known = self._use_known.is_set() or not served.resumed
+            known = self._ownership.use_known.is_set() or not served.resumed
             if served.draining and known and not served.inventory.entries:
-                self._write_files(served)
+                self._telling.write_files(served)
                 del self._served[name]
                 self._ending[name] = served, self._starter.end(served, partial(self._ended, served))
                 _log.info("No longer serving", extra={"resource": name})
@@ -350,137 +302,7 @@ class Supervisor:
             del self._ending[name]
         self._changed()
 
-    def _look(self) -> None:
-        """Look at every resource whose time has come. Nothing in here waits: readers never see half a change."""
-        now, monotonic = self._clock.now(), self._clock.monotonic()
-        self._looked = monotonic
-        looked: dict[str, Served] = {}
-        taken: dict[str, str] = {}
-        for name, served in self._served.items():
-            if monotonic >= served.due:
-                with self._metrics.scan.labels(name).time():
-                    found = served.source.discover()
-                if found.pending:
-                    served.due = monotonic + RECOVERY_PERIOD
-                else:
-                    fitting = without_surplus(found, served.resource.sharing.replicas)
-                    served.discovery = without_taken(fitting, taken)
-                    looked[name] = served
-            if not served.draining:
-                taken |= {mark: name for device in served.discovery.candidates for mark in device.marks}
-        withheld = self._claim()
-        held = self._claims.held(self._in_use() if self._use_known.is_set() else None)
-        for name, served in looked.items():
-            found = without_held(served.discovery, _of(name, held))
-            with self._news(served):
-                served.inventory.observe(without_claimed(found, _of(name, withheld)), now=now, monotonic=monotonic)
-            served.looked.set()
-            self._write_files(served)
-            period = served.resource.health.period_seconds if served.inventory.settled else RECOVERY_PERIOD
-            by_itself = served.discovery.changes_in
-            served.due = monotonic + (period if by_itself is None else min(period, max(by_itself, _LOOK_INTERVAL)))
-        self._end_drained()
-        self._take_over(now, monotonic)
-        if self._kept - self._in_inventory():
-            self._claim()
-
-    def _take_over(self, now: float, monotonic: float) -> None:
-        """What was ours when the last agent process ended and is not here now is missing, and so it stays ours."""
-        if self._taken_over or self.spec is None or not self._claims.known:
-            return
-        self._taken_over = True
-        candidates = (found for served in self._served.values() for found in served.discovery.candidates)
-        missed = self._claims.missed({mark for found in candidates for mark in found.marks})
-        for name, served in self._serving().items():
-            with self._news(served):
-                devices = [device for resource, device in missed if resource == name]
-                served.inventory.miss(devices, now=now, monotonic=monotonic)
-
-    def _claim(self) -> dict[Named, str]:
-        """Claim what is selected and let go of what is no longer here; what must not be offered, and why."""
-        wants = [
-            Claim(resource=name, device=found.id, wanted=found.marks)
-            for name, served in self._serving().items()
-            if not served.draining
-            for found in served.discovery.candidates
-            if found.marks
-        ]
-        self._kept = self._in_inventory()
-        before = self._claims.contested()
-        withheld = self._claims.settle(wants, self._kept if self._use_known.is_set() and self._taken_over else None)
-        if self._claims.contested() != before:
-            self._changed()
-        if self._claims.busy:
-            asyncio.get_running_loop().call_later(_LOOK_INTERVAL, self._events.fire)
-        return withheld
-
-    def _in_inventory(self) -> frozenset[Named]:
-        return frozenset(
-            (name, device) for name, served in self._serving().items() for device in served.inventory.entries
-        )
-
-    def _in_use(self) -> frozenset[Named]:
-        return frozenset(
-            (name, device)
-            for name, served in self._served.items()
-            for device, entry in served.inventory.entries.items()
-            if entry.taken
-        )
-
-    @contextmanager
-    def _news(self, served: Served) -> Iterator[None]:
-        """Tell everybody, and the log, what the block changed."""
-        before = served.inventory.version
-        known = {device_id: entry.track for device_id, entry in served.inventory.entries.items()}
-        yield
-        if served.inventory.version == before:
-            return
-        for device_id, entry in served.inventory.entries.items():
-            track = known.get(device_id)
-            if track is None or (track.state, track.reason) != (entry.track.state, entry.track.reason):
-                state, reason = entry.track.state.value, entry.track.reason
-                self._metrics.transitions.labels(served.resource.name, state, reason).inc()
-                _log.info(
-                    "Device changed",
-                    extra={
-                        "resource": served.resource.name,
-                        "device": device_id,
-                        "state": state,
-                        "reason": reason,
-                    },
-                )
-        self._write_files(served)  # before the kubelet can hand out what is new
-        served.plugin.changed.fire()
-        served.prober.changed.fire()
-        self._changed()
-
-    def _write_files(self, served: Served) -> None:
-        if served.preview:
-            return
-        settings = None if served.plugin.cdi is None else served.resource.allocation
-        self._cdi.settle(served.cdi, served.inventory, settings)
-        network = served.resource.source.network is not None
-        self._devinfo.settle(served.resource.name, served.inventory, told=network)
-
-    def _all_due(self) -> None:
-        for served in self._served.values():
-            served.due = 0.0
-
-    def _until_due(self) -> float:
-        if not self._served:
-            return _LONGEST_TURN
-        return max(0.0, min(served.due for served in self._served.values()) - self._clock.monotonic())
-
-    async def _pace(self) -> None:
-        """Keep looks apart when events come thick and fast."""
-        await asyncio.sleep(max(0.0, self._looked + _LOOK_INTERVAL - self._clock.monotonic()))
-
 
 def _content(spec: NodeSpec) -> object:
     """All of it that takes more than a cordon to change."""
     return spec.mode, spec.resources, withheld(spec), spec.cdi
-
-
-def _of(name: str, reasons: Mapping[Named, str]) -> dict[str, str]:
-    """Those of one resource, by device."""
-    return {device: why for (resource, device), why in reasons.items() if resource == name}

@@ -13,7 +13,7 @@ from bench import process
 from bench.agent import calls, subject
 from bench.agent.kubelet import Kubelet
 from bench.figures import ms, percentile, row
-from device_plugin_agent.inventory import ALLOCATION_GRACE
+from device_plugin_agent.entry import ALLOCATION_GRACE
 from device_plugin_api.rules import MAX_SLOTS
 
 _ROUNDS = 20

@@ -13,6 +13,8 @@ from urllib.parse import quote, urlencode, urlsplit
 
 Json = dict[str, Any]
 
+USER_AGENT = "device-plugin-tests"
+
 _COMES_AGAIN = 30
 """How often it comes again when the server asks for that (429), as it does for a moment after a CRD has changed."""
 
@@ -40,7 +42,11 @@ class Client:
 
     def __init__(self, url: str, ca_file: Path, token: str) -> None:
         self._url, self._ca_file = url, ca_file
-        self._headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
+        self._headers = {
+            "Authorization": f"Bearer {token}",
+            "Accept": "application/json",
+            "User-Agent": USER_AGENT,
+        }
         where = urlsplit(url)
         context = ssl.create_default_context(cafile=str(ca_file))
         self._connection = http.client.HTTPSConnection(

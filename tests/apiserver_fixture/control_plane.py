@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 
-from apiserver_fixture import audit
+from apiserver_fixture.audit import POLICY
 from apiserver_fixture.client import ApiError, Client, Json
 from apiserver_fixture.pki import Pki
 from apiserver_fixture.process import Exited, Process
@@ -41,16 +41,16 @@ def free_ports(count: int) -> list[int]:
 class ControlPlane:
     """A control plane in `folder` from the binaries in `assets`. start() it, stop() it, or use it in `with`.
 
-    What the users named in `audited` ask of the API server is kept in audit.log.
+    With `audited`, what the operator and the agents ask of the API server is kept in audit.log.
     """
 
-    def __init__(self, assets: Path, folder: Path, *, audited: Sequence[str] = ()) -> None:
+    def __init__(self, assets: Path, folder: Path, *, audited: bool = False) -> None:
         self.assets = assets
         self.folder = folder
-        self._audited = audited
         self.url = ""
         self.admin_token = secrets.token_hex(16)
         self.kubeconfig = folder / "kubeconfig"
+        self._audited = audited
         self._pki = Pki(folder)
         self._processes: list[Process] = []
         self._clients: list[Client] = []
@@ -125,19 +125,12 @@ class ControlPlane:
             *("--endpoint-reconciler-type", "none", "--profiling=false"),
             # The first wants a token in each pod; the second taints each new node until a kubelet says it is ready.
             *("--disable-admission-plugins", "ServiceAccount,TaintNodesByCondition"),
-            *self._audit_flags(),
+            *((f"--audit-policy-file={POLICY}", f"--audit-log-path={self.audit_log}") if self._audited else ()),
         )
         self._write_kubeconfig()
         admin = self.client()
         self._wait("the API server is ready", lambda: self._answers(admin, "/readyz"))
         self._wait("the default namespace exists", lambda: admin.find("v1", "Namespace", "default") is not None)
-
-    def _audit_flags(self) -> list[str]:
-        if not self._audited:
-            return []
-        policy = self.folder / "audit-policy.yaml"
-        policy.write_text(yaml.safe_dump(audit.policy(self._audited)))
-        return [f"--audit-policy-file={policy}", f"--audit-log-path={self.audit_log}"]
 
     @property
     def audit_log(self) -> Path:

@@ -9,9 +9,6 @@ import pytest
 from apiserver_fixture.client import Client
 from apiserver_fixture.control_plane import ControlPlane
 
-OPERATOR_USER = "system:serviceaccount:device-plugin-system:device-plugin-operator"
-AGENT_USER = "system:serviceaccount:device-plugin-agents:device-plugin-agent"
-
 
 @pytest.fixture(scope="session")
 def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
@@ -24,7 +21,7 @@ def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlP
             pytrace=False,
         )
     folder = tmp_path_factory.mktemp("control-plane")
-    with ControlPlane(Path(assets), folder, audited=(OPERATOR_USER, AGENT_USER)) as plane:
+    with ControlPlane(Path(assets), folder, audited=True) as plane:
         plane.install()
         yield plane
 

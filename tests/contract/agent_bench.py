@@ -20,6 +20,7 @@ from device_plugin_api.node import CordonedDevice, NodeSpec, NodeStatus, Resourc
 from device_plugin_api.resource import Resource
 from device_plugin_api.sources import PathsSource, Source
 from kubelet_double.double import KubeletDouble
+from kubelet_double.pods import Pod
 
 CAMERA = "example.com/camera"
 NUMBERS = {"video0": (1, 3), "video1": (1, 5), "video2": (1, 7), "video3": (1, 8), "video4": (1, 9), "other0": (1, 3)}
@@ -194,6 +195,12 @@ class Bench:
     async def offers(self, healthy: int, total: int, resource: str = CAMERA) -> None:
         """Wait until the kubelet has these numbers."""
         await self.kubelet.wait_for_counts(resource, healthy, total)
+
+    async def hand_out(self, pod: Pod, name: str = CAMERA, *, ago: float = 0.0) -> None:
+        """A pod got a device of a resource so many seconds ago, and the status tells so."""
+        await self.kubelet.admit(pod, "c", {name: 1})
+        await self.until(lambda: self.api.reported().counts.allocated == 1)
+        self.clock.pass_(ago)
 
     def resource_status(self, name: str = CAMERA) -> ResourceStatus:
         """What was reported of a resource."""

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from contract.agent_bench import CAMERA, Bench, resource, spec
-from device_plugin_agent.inventory import ALLOCATION_GRACE
+from device_plugin_agent.entry import ALLOCATION_GRACE
 from device_plugin_api.resource import Allocation, Cdi, EnvVar
 from kubelet_double.manager import AdmissionError
 from kubelet_double.pods import Pod

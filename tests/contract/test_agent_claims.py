@@ -1,9 +1,10 @@
 """Two configs on one node that select the same devices: one owner at a time, whatever happens to its agent."""
 
+import pytest
 from msgspec.structs import replace
 
 from contract.agent_bench import CAMERA, Bench, resource, spec
-from device_plugin_agent.inventory import ALLOCATION_GRACE
+from device_plugin_agent.entry import ALLOCATION_GRACE
 from device_plugin_api.node import ContestedDevice, NodeSpec
 from device_plugin_api.resource import Resource
 from device_plugin_api.sources import PathsSource, Source
@@ -20,6 +21,20 @@ def cameras(include: str = "/dev/video*", *, created: str = OLD, revision: str =
 def lenses(include: str = "/dev/video*", *, created: str = YOUNG, revision: str = "r1") -> NodeSpec:
     made = spec(resource(LENS, include), revision=revision)
     return replace(made, config_name="lenses", config_uid="lenses-uid", config_creation_time=created)
+
+
+@pytest.fixture
+def other(bench: Bench) -> Bench:
+    """The younger config, on a node with two devices that both select."""
+    bench.plug("video0", "video1")
+    bench.api.put(cameras())
+    return neighbour(bench, lenses())
+
+
+def neighbour(bench: Bench, wants: NodeSpec) -> Bench:
+    other = bench.neighbour("lenses")
+    other.api.put(wants)
+    return other
 
 
 def dropped(bench: Bench, name: str) -> list[str]:
@@ -41,10 +56,9 @@ def offered(bench: Bench) -> set[str]:
 
 
 async def test_a_device_of_another_config_is_not_offered_and_both_sides_say_so(bench: Bench) -> None:
-    other = bench.neighbour("lenses")
     bench.plug("video0", "video1")
     bench.api.put(cameras("/dev/video0"))
-    other.api.put(lenses())
+    other = neighbour(bench, lenses())
     async with bench.agent():
         await bench.offers(1, 1)
         async with other.agent():
@@ -58,29 +72,22 @@ async def test_a_device_of_another_config_is_not_offered_and_both_sides_say_so(b
 
 
 async def test_a_plain_file_of_another_config_is_not_offered_by_whatever_name(bench: Bench) -> None:
-    other = bench.neighbour("lenses")
     (bench.dev / "key").write_text("x")
     (bench.dev / "name").symlink_to("key")
     ours, theirs = (Source(paths=PathsSource(include=(path,), type="File")) for path in ("/dev/key", "/dev/name"))
     bench.api.put(replace(cameras(), resources=(Resource(name=CAMERA, source=ours),)))
-    other.api.put(replace(lenses(), resources=(Resource(name=LENS, source=theirs),)))
+    other = neighbour(bench, replace(lenses(), resources=(Resource(name=LENS, source=theirs),)))
     async with bench.agent():
         await bench.offers(1, 1)
         async with other.agent():
             await other.until(lambda: dropped(other, LENS) == ["/dev/name: belongs to config cameras"])
 
 
-async def test_the_older_config_gets_what_is_free_and_waits_for_what_is_used(bench: Bench) -> None:
-    other = bench.neighbour("lenses")
-    bench.plug("video0", "video1")
-    other.api.put(lenses())
-    bench.api.put(cameras())
+async def test_the_older_config_gets_what_is_free_and_waits_for_what_is_used(bench: Bench, other: Bench) -> None:
     pod = Pod("p")
     async with other.agent():
         await other.offers(2, 2, LENS)
-        await bench.kubelet.admit(pod, "c", {LENS: 1})
-        await other.until(lambda: other.api.reported().counts.allocated == 1)
-        bench.clock.pass_(31)  # an Allocate keeps a device for half a minute, even when podresources does not
+        await other.hand_out(pod, LENS, ago=ALLOCATION_GRACE)
         async with bench.agent():
             await bench.offers(1, 1)
             await other.offers(0, 1, LENS)
@@ -90,11 +97,7 @@ async def test_the_older_config_gets_what_is_free_and_waits_for_what_is_used(ben
             await other.offers(0, 0, LENS)
 
 
-async def test_a_device_that_its_owner_no_longer_selects_passes_on(bench: Bench) -> None:
-    other = bench.neighbour("lenses")
-    bench.plug("video0", "video1")
-    bench.api.put(cameras())
-    other.api.put(lenses())
+async def test_a_device_that_its_owner_no_longer_selects_passes_on(bench: Bench, other: Bench) -> None:
     async with bench.agent(), other.agent():
         await bench.offers(2, 2)
         await other.offers(0, 0, LENS)
@@ -103,11 +106,9 @@ async def test_a_device_that_its_owner_no_longer_selects_passes_on(bench: Bench)
         await other.until(lambda: list(other.states(LENS)) == ["video1"])
 
 
-async def test_the_owner_may_die_and_come_back_and_the_other_config_never_offers_its_devices(bench: Bench) -> None:
-    other = bench.neighbour("lenses")
-    bench.plug("video0", "video1")
-    bench.api.put(cameras())
-    other.api.put(lenses())
+async def test_the_owner_may_die_and_come_back_and_the_other_config_never_offers_its_devices(
+    bench: Bench, other: Bench
+) -> None:
     async with bench.agent():
         await bench.offers(2, 2)
         await bench.kubelet.admit(Pod("p"), "c", {CAMERA: 1})
@@ -144,11 +145,7 @@ async def test_a_device_that_is_slow_to_come_after_a_reboot_is_still_its_owners(
     assert not any(received.devices for received in bench.kubelet.received if received.resource == LENS)
 
 
-async def test_what_was_deselected_while_no_agent_ran_passes_on(bench: Bench) -> None:
-    other = bench.neighbour("lenses")
-    bench.plug("video0", "video1")
-    bench.api.put(cameras())
-    other.api.put(lenses())
+async def test_what_was_deselected_while_no_agent_ran_passes_on(bench: Bench, other: Bench) -> None:
     async with bench.agent():
         await bench.offers(2, 2)
     bench.api.put(cameras("/dev/video0", revision="r2"))
@@ -158,9 +155,8 @@ async def test_what_was_deselected_while_no_agent_ran_passes_on(bench: Bench) ->
 
 
 async def test_after_a_reboot_the_first_to_start_waits_for_the_owner(bench: Bench) -> None:
-    other = bench.neighbour("lenses")
     bench.plug("video0")
-    other.api.put(lenses())
+    other = neighbour(bench, lenses())
     async with other.agent():
         await other.offers(1, 1, LENS)
     bench.api.put(cameras())
@@ -171,11 +167,7 @@ async def test_after_a_reboot_the_first_to_start_waits_for_the_owner(bench: Benc
             await other.offers(0, 0, LENS)
 
 
-async def test_what_a_deleted_config_owned_passes_on_once_no_container_has_it(bench: Bench) -> None:
-    other = bench.neighbour("lenses")
-    bench.plug("video0", "video1")
-    bench.api.put(cameras())
-    other.api.put(lenses())
+async def test_what_a_deleted_config_owned_passes_on_once_no_container_has_it(bench: Bench, other: Bench) -> None:
     pod = Pod("p")
     async with other.agent():
         async with bench.agent():
@@ -189,17 +181,11 @@ async def test_what_a_deleted_config_owned_passes_on_once_no_container_has_it(be
 
 
 async def test_what_a_deleted_config_owned_passes_on_at_once_when_nothing_it_handed_out_is_pending(
-    bench: Bench,
+    bench: Bench, other: Bench
 ) -> None:
-    other = bench.neighbour("lenses")
-    bench.plug("video0", "video1")
-    bench.api.put(cameras())
-    other.api.put(lenses())
     async with bench.agent():
         await bench.offers(2, 2)
-        await bench.kubelet.admit(Pod("p"), "c", {CAMERA: 1})
-        await bench.until(lambda: bench.api.reported().counts.allocated == 1)
-        bench.clock.pass_(ALLOCATION_GRACE)
+        await bench.hand_out(Pod("p"), ago=ALLOCATION_GRACE)
     bench.api.objects.clear()
     async with other.agent():
         # The bound is less than what would have to pass otherwise.

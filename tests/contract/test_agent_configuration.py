@@ -3,7 +3,7 @@
 import msgspec
 
 from contract.agent_bench import CAMERA, Bench, resource, spec
-from device_plugin_agent.inventory import ALLOCATION_GRACE
+from device_plugin_agent.entry import ALLOCATION_GRACE
 from device_plugin_api import conditions
 from device_plugin_api.resource import Allocation, EnvVar, Health
 from kubelet_double.pods import Pod
@@ -46,17 +46,20 @@ async def test_resources_that_a_container_could_not_tell_apart_are_rejected_what
         await bench.offers(1, 1)
 
 
+async def drains(bench: Bench, pod: Pod) -> None:
+    """A pod gets a device of a resource that then leaves the configuration."""
+    await bench.offers(2, 2)
+    await bench.hand_out(pod)
+    bench.api.put(spec(resource(OTHER, "/dev/other*"), revision="r2"))
+    await bench.until(lambda: list(bench.states().values()) == ["NotSelected"])
+
+
 async def test_a_resource_removed_while_used_drains(bench: Bench) -> None:
     bench.plug("video0", "video1")
     bench.api.put(spec(resource(), resource(OTHER, "/dev/other*")))
-    pod = Pod("p")
     async with bench.agent():
-        await bench.offers(2, 2)
-        await bench.kubelet.admit(pod, "c", {CAMERA: 1})
-        await bench.until(lambda: bench.api.reported().counts.allocated == 1)
-        bench.api.put(spec(resource(OTHER, "/dev/other*"), revision="r2"))
+        await drains(bench, Pod("p"))
         await bench.offers(0, 1)
-        await bench.until(lambda: list(bench.states().values()) == ["NotSelected"])
 
 
 async def test_a_resource_that_drains_is_still_told_of_by_the_next_agent_process(bench: Bench) -> None:
@@ -64,11 +67,7 @@ async def test_a_resource_that_drains_is_still_told_of_by_the_next_agent_process
     bench.api.put(spec(resource(), resource(OTHER, "/dev/other*")))
     pod = Pod("p")
     async with bench.agent():
-        await bench.offers(2, 2)
-        await bench.kubelet.admit(pod, "c", {CAMERA: 1})
-        await bench.until(lambda: bench.api.reported().counts.allocated == 1)
-        bench.api.put(spec(resource(OTHER, "/dev/other*"), revision="r2"))
-        await bench.until(lambda: list(bench.states().values()) == ["NotSelected"])
+        await drains(bench, pod)
     (before,) = bench.resource_status().devices
     async with bench.agent():
         await bench.until(lambda: len(bench.kubelet.registrations) == 4)
@@ -86,11 +85,7 @@ async def test_a_resource_that_drains_and_comes_back_after_a_restart_is_offered_
     bench.plug("video0", "video1")
     bench.api.put(spec(resource(), resource(OTHER, "/dev/other*")))
     async with bench.agent():
-        await bench.offers(2, 2)
-        await bench.kubelet.admit(Pod("p"), "c", {CAMERA: 1})
-        await bench.until(lambda: bench.api.reported().counts.allocated == 1)
-        bench.api.put(spec(resource(OTHER, "/dev/other*"), revision="r2"))
-        await bench.until(lambda: list(bench.states().values()) == ["NotSelected"])
+        await drains(bench, Pod("p"))
     async with bench.agent():
         await bench.offers(0, 1)
         bench.api.put(spec(resource(), resource(OTHER, "/dev/other*"), revision="r3"))
@@ -103,8 +98,7 @@ async def test_a_renamed_resource_does_not_offer_again_what_a_container_still_ha
     bench.api.put(spec(resource()))
     async with bench.agent():
         await bench.offers(1, 1)
-        await bench.kubelet.admit(Pod("p"), "c", {CAMERA: 1})
-        await bench.until(lambda: bench.api.reported().counts.allocated == 1)
+        await bench.hand_out(Pod("p"))
         bench.plug("video1")
         bench.api.put(spec(resource(OTHER), revision="r2"))
         await bench.offers(1, 1, OTHER)

@@ -147,8 +147,7 @@ async def test_who_has_a_device_is_reported_and_so_is_its_release(bench: Bench) 
     pod = Pod("p", namespace="team")
     async with bench.agent():
         await bench.offers(1, 1)
-        await bench.kubelet.admit(pod, "c", {CAMERA: 1})
-        await bench.until(lambda: bench.api.reported().counts.allocated == 1)
+        await bench.hand_out(pod)
         (device,) = bench.resource_status().devices
         assert [(each.namespace, each.pod, each.container) for each in device.allocated_to] == [("team", "p", "c")]
         bench.kubelet.delete_pod(pod)

@@ -7,7 +7,7 @@ import pytest
 from msgspec import structs
 
 from contract.agent_bench import Bench, spec
-from device_plugin_agent.inventory import ALLOCATION_GRACE
+from device_plugin_agent.entry import ALLOCATION_GRACE
 from device_plugin_api.resource import Health, Resource
 from device_plugin_api.sources import FpgaSource, Source
 from kubelet_double.pods import Pod

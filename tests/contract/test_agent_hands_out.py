@@ -7,7 +7,7 @@ import grpc.aio
 import pytest
 
 from contract.agent_bench import CAMERA, Bench, resource, spec
-from device_plugin_agent.inventory import ALLOCATION_GRACE
+from device_plugin_agent.entry import ALLOCATION_GRACE
 from device_plugin_agent.kubelet_api import deviceplugin_pb2 as api
 from device_plugin_agent.kubelet_api import deviceplugin_pb2_grpc as rpc
 from device_plugin_api.config import SlotCounts

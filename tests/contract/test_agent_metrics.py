@@ -32,8 +32,7 @@ async def test_devices_users_and_registration_are_in_the_metrics(bench: Bench) -
     bench.api.put(spec(cordoned={"video1": "lens broken"}))
     async with bench.agent() as agent:
         await bench.offers(1, 2)
-        await bench.kubelet.admit(Pod("p"), "c", {CAMERA: 1})
-        await bench.until(lambda: bench.api.reported().counts.allocated == 1)
+        await bench.hand_out(Pod("p"))
         seen = await scrape(agent)
     assert seen["device_plugin_devices", frozenset({CAMERA, "Healthy"})] == 1
     assert seen["device_plugin_devices", frozenset({CAMERA, "Cordoned"})] == 1

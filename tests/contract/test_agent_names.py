@@ -3,6 +3,7 @@
 from msgspec.structs import replace
 
 from contract.agent_bench import CAMERA, Bench, resource, spec
+from device_plugin_agent.entry import ALLOCATION_GRACE
 from device_plugin_api.conditions import find
 from device_plugin_api.node import NodeSpec, WithheldResource
 from kubelet_double.pods import Pod
@@ -43,9 +44,7 @@ async def test_one_that_is_served_is_let_go_of_once_no_container_has_it_and_the_
     pod = Pod("p")
     async with bench.agent():
         await bench.offers(2, 2)
-        await bench.kubelet.admit(pod, "c", {CAMERA: 1})
-        await bench.until(lambda: bench.api.reported().counts.allocated == 1)
-        bench.clock.pass_(31)  # an Allocate keeps a device for half a minute, even when podresources does not
+        await bench.hand_out(pod, ago=ALLOCATION_GRACE)
         bench.api.put(without(spec(), CAMERA))
         await bench.offers(0, 1)
         assert [each.name for each in bench.api.reported().resources] == [CAMERA], "it still has the name"

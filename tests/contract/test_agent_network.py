@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from contract.agent_bench import CAMERA, Bench, spec
-from device_plugin_agent.inventory import ALLOCATION_GRACE
+from device_plugin_agent.entry import ALLOCATION_GRACE
 from device_plugin_agent.uevents import Uevent, Uevents
 from device_plugin_api.resource import Health, Resource, Sharing
 from device_plugin_api.sources import NetworkSource, Source

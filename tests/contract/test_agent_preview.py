@@ -3,6 +3,7 @@
 from msgspec.structs import replace
 
 from contract.agent_bench import CAMERA, Bench, spec
+from device_plugin_agent.entry import ALLOCATION_GRACE
 from device_plugin_api.conditions import find
 from device_plugin_api.config import PREVIEW
 from device_plugin_api.node import NodeSpec
@@ -58,9 +59,7 @@ async def test_one_that_was_served_drains_first(bench: Bench) -> None:
     pod = Pod("p")
     async with bench.agent():
         await bench.offers(2, 2)
-        await bench.kubelet.admit(pod, "c", {CAMERA: 1})
-        await bench.until(lambda: bench.api.reported().counts.allocated == 1)
-        bench.clock.pass_(31)  # an Allocate keeps a device for half a minute, even when podresources does not
+        await bench.hand_out(pod, ago=ALLOCATION_GRACE)
         bench.api.put(preview(spec()))
         await bench.offers(0, 1)
         await bench.until(lambda: list(bench.states().values()) == ["NotSelected"])

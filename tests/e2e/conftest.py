@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from apiserver_fixture.client import Client
+from e2e_bed.audit import Audit
 from e2e_bed.bed import Bed
 from e2e_bed.cluster import WORKERS, connect
 from e2e_bed.kubelet_view import KubeletView
@@ -23,6 +24,17 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.section("times seen")
         for line in lines:
             terminalreporter.write_line(line)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.get_closest_marker("last") is not None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def audit() -> Audit:
+    """Of the whole session."""
+    return Audit()
 
 
 @pytest.fixture(scope="session")

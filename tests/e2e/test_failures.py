@@ -1,6 +1,9 @@
 """Kubelets, agents and the API server fail; pods and the truth survive."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
 
 import pytest
 
@@ -108,6 +111,52 @@ def test_a_restarted_kubelet_has_everything_back_before_anybody_notices(bed: Bed
 
     until(a_tick_later, "one status of the node later", every=0.1)
     bed.times.add("Node.allocatable was 0 after a kubelet restart", "once" if 0 in shown else "never")
+    same_as_before(bed, device)
+    check()
+
+
+@contextmanager
+def frozen(bed: Bed) -> Iterator[None]:
+    """The agent's process stands still, and so does each that the kubelet starts in its place."""
+    go_on = f"/run/{bed.name}-goes-on"
+    each = f"pgrep -f '[-]-config-name={bed.name}' | xargs -r kill"
+    stop = f"for _ in $(seq 1200); do [ ! -e {go_on} ] || break; {each} -STOP; sleep 0.1; done; {each} -CONT"
+    on_node(NODE, f"({stop}) >/dev/null 2>&1 &")
+    try:
+        yield
+    finally:
+        on_node(NODE, f"touch {go_on}")
+        until(lambda: "T" not in states(bed), "its process goes on")
+        on_node(NODE, f"rm {go_on}")
+
+
+def states(bed: Bed) -> str:
+    """What the agent's processes do, a letter each: T stands still."""
+    return on_node(NODE, f"for p in $(pgrep -f '[-]-config-name={bed.name}'); do cut -d ' ' -f 3 /proc/$p/stat; done")
+
+
+def test_the_devices_of_an_agent_that_hangs_are_unknown_within_45_s_and_since_when_and_known_again_when_it_goes_on(
+    bed: Bed,
+) -> None:
+    device = with_a_pod(bed)
+    bed.settled()
+    check = bed.undisturbed("user")
+
+    def counts() -> tuple[int, int]:
+        devices = bed.config()["status"]["devices"]
+        return devices["healthy"], devices["unknown"]
+
+    begun = time.time()
+    with frozen(bed):
+        until(lambda: counts() == (0, 2), "both devices are unknown", limit=80)
+        took = time.time() - begun
+        (problem,) = bed.config()["status"]["problems"]
+        assert bed.reason() == "AgentsUnavailable"
+    bed.times.seconds("agent hangs → its devices are unknown", took)
+    assert (problem["node"], problem["state"]) == (NODE, "Unknown")
+    assert begun - 1 <= datetime.fromisoformat(problem["since"]).timestamp() <= begun + took
+    assert took <= 45
+    until(lambda: counts() == (2, 0), "both are known again", limit=90)
     same_as_before(bed, device)
     check()
 

@@ -8,7 +8,7 @@ import yaml
 
 from apiserver_fixture.client import Client
 from e2e_bed.bed import until
-from e2e_bed.cluster import GROUP, WORKERS, Json, on_node
+from e2e_bed.cluster import GROUP, WORKERS, Json, kubectl, on_node
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
@@ -62,7 +62,9 @@ def devices(cluster: Client, pods: list[Json]) -> Iterator[None]:
     clear()
 
 
-def test_both_sample_pods_find_their_devices_without_setting_a_variable(cluster: Client, pods: list[Json]) -> None:
+def test_both_sample_pods_find_devices_and_mount_without_setting_a_variable_and_a_pulled_device_is_told(
+    cluster: Client, pods: list[Json]
+) -> None:
     (config,) = documents("custom-device.yaml")
     cluster.create(config)
     for pod in pods:
@@ -92,6 +94,9 @@ def test_both_sample_pods_find_their_devices_without_setting_a_variable(cluster:
         assert paths == "CUSTOM_DEVICE_PATH=" + ",".join(f"/dev/{each}" for each in names)
         assert read == [f"one byte of /dev/{each}:  00" for each in names]
         seen += names
+        assert in_container(name, container, "cat /etc/custom-device/calibration") == "gain=1.0\n"
+        refused = "touch /etc/custom-device/calibration 2>&1 || true"
+        assert "Read-only" in in_container(name, container, refused)
     assert len(set(seen)) == 4
     report = cluster.get(GROUP, "NodeDevicePlugin", f"{NAME}.{WORKERS[0]}")
     (resource,) = report["spec"]["resources"]
@@ -100,3 +105,18 @@ def test_both_sample_pods_find_their_devices_without_setting_a_variable(cluster:
         lambda: cluster.get(GROUP, "DevicePluginConfig", NAME)["status"]["devices"]["allocated"] == 4,
         "the config counts four in use",
     )
+
+    def state() -> tuple[str, str]:
+        report = cluster.get(GROUP, "NodeDevicePlugin", f"{NAME}.{WORKERS[0]}")
+        (device,) = [each for each in report["status"]["resources"][0]["devices"] if each["id"] == seen[0]]
+        return device["state"], device["reason"]
+
+    on_node(WORKERS[0], f"rm /dev/{seen[0]}")
+    until(lambda: state() == ("Unhealthy", "DeviceMissing"), "the health check tells a device that is pulled out")
+    on_node(WORKERS[0], f"mknod -m 0666 /dev/{seen[0]} c 1 5")
+    until(lambda: state() == ("Healthy", "Works"), "and that it is back")
+
+
+def in_container(pod: str, container: str, script: str) -> str:
+    """What a shell says in a container of a sample pod."""
+    return kubectl("exec", "--namespace=default", pod, f"--container={container}", "--", "sh", "-c", script)

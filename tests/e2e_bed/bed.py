@@ -2,7 +2,7 @@
 
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 import grpc
@@ -171,10 +171,11 @@ class Bed:
         script: str = "",
         user: Json | None = None,
         resource: str | None = None,
+        beside: Iterable[str] = (),
     ) -> None:
         """A pod whose containers c0, c1 … ask for so many devices each, tell what they got, and wait.
 
-        `user` is a security context of the pod.
+        `user` is a security context of the pod. Of each resource of `beside` each container wants one device too.
         """
         shown = f"env | grep ^{self.env}_ | sort; ls /dev | grep ^{self.name} | sort; {script}"
         spec: Json = {
@@ -186,7 +187,7 @@ class Bed:
                     "image": "busybox:1.37",
                     "imagePullPolicy": "IfNotPresent",
                     "command": ["sh", "-c", f"{shown} echo told; exec sleep 3600"],
-                    "resources": {"limits": {resource or self.resource: str(count)}},
+                    "resources": {"limits": {**dict.fromkeys(beside, "1"), resource or self.resource: str(count)}},
                 }
                 for number, count in enumerate(counts)
             ],

@@ -1,5 +1,8 @@
 """The virtual machine's hardware, moved by QEMU: what hack/vm/machine.py offers."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from e2e_bed.cluster import VM, on_node, run
 
 PF = "ens1"
@@ -39,6 +42,21 @@ def bind(address: str, driver: str) -> None:
         f'[ "$(basename "$(readlink driver)")" = {driver} ] || {{ echo {driver} >driver_override && '
         f"{{ [ ! -e driver ] || echo {address} >driver/unbind; }} && echo {address} >/sys/bus/pci/drivers_probe; }}",
     )
+
+
+@contextmanager
+def drivers() -> Iterator[None]:
+    """Drivers of hardware that the emulated processor, or the kernel itself, has: /dev/kvm, /dev/net/tun, and a camera.
+
+    The camera is that of the driver vivid, with a second node for metadata, as USB cameras have one.
+    """
+    capture, metadata = 0x1, 0x20000
+    on_node(VM, f"modprobe -a kvm_amd tun && modprobe vivid n_devs=1 node_types={capture | metadata}")
+    try:
+        yield
+    finally:
+        # One that is in use stays, and the next run finds it.
+        on_node(VM, "modprobe -r vivid || true")
 
 
 def uplink() -> tuple[str, str]:

@@ -11,6 +11,7 @@ GOALS = {
     "device cordoned → the kubelet's view": "3 s",
     "kubelet.sock back → registered": "50 ms",
     "Node.allocatable was 0 after a kubelet restart": "never",
+    "agent hangs → its devices are unknown": "45 s",
     "20 pods on 20 devices": "",
 }
 

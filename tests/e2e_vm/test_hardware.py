@@ -45,17 +45,17 @@ def test_an_adapter_pulled_out_while_a_pod_talks_to_it_is_told_and_healthy_when_
 
 def test_a_device_with_a_probe_for_the_state_of_a_link_follows_the_cable(bed: Bed) -> None:
     def state() -> str:
-        (render,) = devices(bed, "render").values()
-        return str(render["state"])
+        (linked,) = devices(bed, "linked").values()
+        return str(linked["state"])
 
-    until(lambda: state() == "Healthy", "the render node is healthy")
+    until(lambda: state() == "Healthy", "it is healthy")
     machine.link("down")
     try:
         until(lambda: on_node(VM, f"cat /sys/class/net/{machine.PF}/operstate").strip() == "down", "the kernel sees it")
         until(lambda: state() == "Unhealthy", "the report says it", limit=5)
     finally:
         machine.link("up")
-    until(lambda: state() == "Healthy", "the render node is healthy again")
+    until(lambda: state() == "Healthy", "it is healthy again")
 
 
 def test_a_pod_gets_a_virtual_function_for_user_space_with_its_numa_node(bed: Bed) -> None:

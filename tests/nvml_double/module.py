@@ -1,6 +1,7 @@
 """In the place of `pynvml` in the agents' test image: the double, over the GPUs that a test put into the node.
 
-A machine without the file has no NVML. Lines that a test appends to `xids`, minor number and Xid, happen.
+A machine without the file has no NVML. Lines that a test appends to `xids` happen: minor number, Xid, and the GPU
+instance that it is about, if any.
 """
 
 import importlib.util
@@ -29,7 +30,11 @@ def _binding() -> ModuleType:
 
 sys.modules["pynvml"] = pynvml = _binding()
 
-from nvml_double import Card, NvmlDouble  # noqa: E402
+from nvml_double import Card, Instance, NvmlDouble  # noqa: E402
+
+
+def _card(*, instances: list[dict[str, Any]], **card: Any) -> Card:
+    return Card(instances=[Instance(**each) for each in instances], **card)
 
 
 class Recorded(NvmlDouble):
@@ -42,7 +47,7 @@ class Recorded(NvmlDouble):
     def nvmlInit(self) -> None:  # noqa: N802
         """Start, where there are GPUs."""
         try:
-            self.cards = [Card(**each) for each in json.loads(MACHINE.read_text())]
+            self.cards = [_card(**each) for each in json.loads(MACHINE.read_text())]
         except FileNotFoundError:
             raise pynvml.NVMLError(pynvml.NVML_ERROR_LIBRARY_NOT_FOUND) from None
         super().nvmlInit()
@@ -64,8 +69,9 @@ class Recorded(NvmlDouble):
         except FileNotFoundError:
             return
         for line in lines[self._heard :]:
-            minor, number = map(int, line.split())
-            self.xid(next(card for card in self.cards if card.minor == minor), number)
+            minor, number, *about = map(int, line.split())
+            card = next(each for each in self.cards if each.minor == minor)
+            self.xid(card, number, next((each for each in card.instances if [each.gpu_instance] == about), None))
         self._heard = len(lines)
 
 

@@ -7,10 +7,10 @@ import pytest
 import yaml
 
 from device_plugin_agent.allocation import grant
+from device_plugin_agent.entry import Entry
 from device_plugin_agent.health.attribute import Attribute
 from device_plugin_agent.health.probes import exists
 from device_plugin_agent.health.tracker import WORKS, step
-from device_plugin_agent.inventory import Entry
 from device_plugin_agent.sources import Candidate, Discovery, HostView, source_for
 from device_plugin_api.config import ConfigSpec
 from device_plugin_api.resource import Resource

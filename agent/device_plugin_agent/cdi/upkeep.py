@@ -6,7 +6,8 @@ from pathlib import Path
 from device_plugin_agent.cdi.files import CdiFile, remove_leftovers
 from device_plugin_agent.cdi.spec import device
 from device_plugin_agent.clock import Clock
-from device_plugin_agent.inventory import ALLOCATION_GRACE, Inventory
+from device_plugin_agent.entry import ALLOCATION_GRACE
+from device_plugin_agent.inventory import Inventory
 from device_plugin_api.resource import Allocation
 
 _State = tuple[int, Allocation | None, bool]

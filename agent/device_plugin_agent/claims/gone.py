@@ -3,7 +3,7 @@
 from collections.abc import Collection
 
 from device_plugin_agent.claims.ledger import Claimant, Named
-from device_plugin_agent.inventory import ALLOCATION_GRACE
+from device_plugin_agent.entry import ALLOCATION_GRACE
 
 
 class Departures:

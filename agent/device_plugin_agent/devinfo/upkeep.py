@@ -10,7 +10,8 @@ import msgspec
 
 from device_plugin_agent.clock import Clock
 from device_plugin_agent.devinfo.document import content, file_name
-from device_plugin_agent.inventory import ALLOCATION_GRACE, Inventory
+from device_plugin_agent.entry import ALLOCATION_GRACE
+from device_plugin_agent.inventory import Inventory
 from device_plugin_api.group import GROUP
 
 _log = logging.getLogger(__name__)

@@ -1,5 +1,6 @@
 """The host's /dev and /sys as the agent sees them, and which device nodes it may offer at all."""
 
+import errno
 import os
 import stat
 from dataclasses import dataclass, field
@@ -56,7 +57,9 @@ class HostView:
                 continue
             try:
                 target = os.readlink(self.dev_root.joinpath(*done, part))
-            except OSError:
+            except OSError as error:
+                if error.errno == errno.ENAMETOOLONG:
+                    raise ValueError("it is a link to a name that no file can have") from None
                 done.append(part)
                 continue
             links += 1

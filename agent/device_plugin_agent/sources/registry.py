@@ -15,7 +15,7 @@ class UnknownSource(ValueError):
     """The resource names a source that this agent does not know, as a newer operator may."""
 
 
-def source_for(resource: Resource, host: HostView, clock: Clock) -> Source:
+def source_for(resource: Resource, host: HostView, clock: Clock) -> Fenced:
     """The source of a resource, fenced in; raises ValueError, worded for people, when there is none."""
     spec = resource.source
     name = next((name for name in SOURCES if getattr(spec, name) is not None), "")

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from device_plugin_agent.allocation import Refused, grant, pick, verify
+from device_plugin_agent.entry import Entry
 from device_plugin_agent.health.tracker import Track
-from device_plugin_agent.inventory import Entry, Inventory
+from device_plugin_agent.inventory import Inventory
 from device_plugin_agent.sources import Candidate, Discovery
 from device_plugin_api import hostpaths
 from device_plugin_api.node import DeviceState

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from device_plugin_agent.cdi.files import CdiFile, remove_leftovers
 from device_plugin_agent.cdi.spec import Device, class_of, device, device_id_of, merged, name_of, spec
 from device_plugin_agent.cdi.upkeep import Upkeep
-from device_plugin_agent.inventory import ALLOCATION_GRACE, Inventory
+from device_plugin_agent.entry import ALLOCATION_GRACE
+from device_plugin_agent.inventory import Inventory
 from device_plugin_agent.sources import Candidate, Discovery
 from device_plugin_agent.sources.identity import id_of_path
 from device_plugin_api.node import Holder

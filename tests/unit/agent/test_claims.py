@@ -19,7 +19,7 @@ from device_plugin_agent.claims.ledger import (
     settle,
     withheld,
 )
-from device_plugin_agent.inventory import ALLOCATION_GRACE
+from device_plugin_agent.entry import ALLOCATION_GRACE
 
 OLD = Claimant(created="2026-01-01T00:00:00Z", config="zebra", uid="old")
 YOUNG = Claimant(created="2026-02-02T00:00:00Z", config="alpha", uid="young")

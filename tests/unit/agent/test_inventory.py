@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from device_plugin_agent.entry import ALLOCATION_GRACE, MISSING_RETENTION
 from device_plugin_agent.health.tracker import WORKS, Look, Observation
-from device_plugin_agent.inventory import ALLOCATION_GRACE, MISSING_RETENTION, Inventory
+from device_plugin_agent.inventory import Inventory
 from device_plugin_agent.sources import Candidate, Discovery, Unfit
 from device_plugin_api.config import SlotCounts
 from device_plugin_api.node import Device, DeviceState, Holder, SelectionStep

@@ -6,10 +6,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from device_plugin_agent.entry import ALLOCATION_GRACE, MISSING_RETENTION
 from device_plugin_agent.health.probes import EXISTS
 from device_plugin_agent.health.tracker import WORKS, Look, Observation
 from device_plugin_agent.health.verdict import FLAP_FAULT, FLAP_QUIET
-from device_plugin_agent.inventory import ALLOCATION_GRACE, MISSING_RETENTION, Inventory
+from device_plugin_agent.inventory import Inventory
 from device_plugin_agent.slots import device_of
 from device_plugin_agent.sources import Candidate, Discovery, Unfit
 from device_plugin_api.node import DeviceState, Holder

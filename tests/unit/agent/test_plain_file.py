@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from device_plugin_agent.allocation import grant
+from device_plugin_agent.entry import Entry
 from device_plugin_agent.health.tracker import Track
-from device_plugin_agent.inventory import Entry
 from device_plugin_agent.sources import Candidate, Discovery, HostView
 from device_plugin_agent.sources.paths import Paths
 from device_plugin_api.node import DeviceState

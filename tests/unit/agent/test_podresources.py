@@ -9,7 +9,7 @@ import pytest
 
 from device_plugin_agent.agreement import SETTLE
 from device_plugin_agent.clock import SystemClock
-from device_plugin_agent.inventory import ALLOCATION_GRACE
+from device_plugin_agent.entry import ALLOCATION_GRACE
 from device_plugin_agent.kubelet_api import podresources_pb2 as api
 from device_plugin_agent.kubelet_api import podresources_pb2_grpc as rpc
 from device_plugin_agent.podresources import PERIOD_IN_USE, PodResources, Use, holders, until_next

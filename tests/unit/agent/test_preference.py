@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from device_plugin_agent.entry import Entry
 from device_plugin_agent.health.tracker import Track
-from device_plugin_agent.inventory import Entry
-from device_plugin_agent.preference import NVLINK_GROUP, PCI_ROOT, preferred
+from device_plugin_agent.preference import NVLINK_GROUP, PCI_ROOT, choices, preferred
 from device_plugin_agent.slots import device_of, slot_ids
 from device_plugin_agent.sources import Candidate
 from device_plugin_api.node import DeviceState
@@ -164,4 +164,18 @@ def test_ten_thousand_slots_take_a_moment(policy: str, replicas: int) -> None:
     available = [slot for name in names for slot in slot_ids(name, replicas)]
     begun = time.process_time()
     assert len(preferred(policy, known, replicas, available, available[:2], 3000)) == 3000
+    assert time.process_time() - begun < 1.0
+
+
+@pytest.mark.parametrize(("devices", "compared"), [(1, 256), (64, 256), (1000, 16), (32768, 1)])
+def test_the_more_devices_there_are_the_fewer_sets_of_linked_ones_are_compared(devices: int, compared: int) -> None:
+    assert choices(devices) == compared
+
+
+def test_a_thousand_linked_devices_take_a_moment() -> None:
+    names = [f"d{number}" for number in range(1000)]
+    links = {name: f"g{number % 500}" for number, name in enumerate(names)}
+    known = table(((name, number % 8, f"r{number % 64}") for number, name in enumerate(names)), links)
+    begun = time.process_time()
+    assert len(preferred("Aligned", known, 1, names, names[:2], 200)) == 200
     assert time.process_time() - begun < 1.0

@@ -1,0 +1,148 @@
+"""When the host is looked at, and what each look means for every resource."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+from device_plugin_agent.claims.ledger import Named
+from device_plugin_agent.clock import Clock
+from device_plugin_agent.health.tracker import RECOVERY_PERIOD
+from device_plugin_agent.metrics import Metrics
+from device_plugin_agent.ownership import Ownership
+from device_plugin_agent.pulse import Pulse
+from device_plugin_agent.served import Served, serving
+from device_plugin_agent.serving import without_claimed, without_held, without_surplus, without_taken
+from device_plugin_agent.signal import Signal
+from device_plugin_agent.telling import Telling
+from device_plugin_agent.uevents import Uevent, Uevents
+from device_plugin_agent.watch import DirectoryWatch
+
+_SETTLE = 0.005
+"""Seconds after a first event in which its companions (mknod, chmod, udev's links) arrive; one look sees them all."""
+
+_LOOK_INTERVAL = 0.1
+"""Seconds between two looks at least, however many events there are."""
+
+_LONGEST_TURN = 30.0
+"""Seconds between two looks for work while nothing is served."""
+
+
+class Looking:
+    """Looks at the host at each event and once a period. `served` is read anew each time."""
+
+    def __init__(
+        self,
+        served: Mapping[str, Served],
+        *,
+        events: Signal,
+        ownership: Ownership,
+        telling: Telling,
+        metrics: Metrics,
+        clock: Clock,
+        pulse: Pulse,
+        looked: Callable[[], None],
+    ) -> None:
+        """`looked` is called when every inventory knows what was seen; resources may begin and end in it."""
+        self._served = served
+        self._events = events
+        self._ownership = ownership
+        self._telling = telling
+        self._metrics = metrics
+        self._clock = clock
+        self._pulse = pulse
+        self._inventories_know = looked
+        self._looked_at = float("-inf")
+
+    async def run(self) -> None:
+        """Look until cancelled."""
+        watch = DirectoryWatch(self._events.fire)
+        uevents = Uevents(self._happened)
+        uevents.open()
+        try:
+            while True:
+                seen = self._events.count
+                # Before the look: what appears after it then wakes us.
+                watched = {path for served in self._served.values() for path in served.source.watched()}
+                watch.follow({self._ownership.directory, *watched})
+                self.look()
+                wait = self._until_due()
+                self._pulse.turned("host", wait)
+                if await self._events.after(seen, wait) != seen:
+                    await asyncio.sleep(_SETTLE)
+                    self.all_due()
+                    await self._pace()
+        finally:
+            uevents.close()
+            watch.close()
+
+    def all_due(self) -> None:
+        """The next look is at every resource."""
+        for served in self._served.values():
+            served.due = 0.0
+
+    def look(self) -> None:
+        """Look at every resource whose time has come. Nothing in here waits: readers never see half a change."""
+        now, monotonic = self._clock.now(), self._clock.monotonic()
+        self._looked_at = monotonic
+        looked = self._discover(monotonic)
+        claimed, held = self._ownership.claim(), self._ownership.held()
+        for name, served in looked.items():
+            found = without_held(served.discovery, _of(name, held))
+            with self._telling.news(served):
+                served.inventory.observe(without_claimed(found, _of(name, claimed)), now=now, monotonic=monotonic)
+            served.looked.set()
+            self._telling.write_files(served)
+            served.due = monotonic + _period(served)
+        self._inventories_know()
+        self._take_over(now, monotonic)
+        self._ownership.let_go()
+
+    def _discover(self, monotonic: float) -> dict[str, Served]:
+        """Those that were looked at, what each has found taken in."""
+        looked: dict[str, Served] = {}
+        taken: dict[str, str] = {}
+        for name, served in self._served.items():
+            if monotonic >= served.due:
+                with self._metrics.scan.labels(name).time():
+                    found = served.source.discover()
+                if found.pending:
+                    served.due = monotonic + RECOVERY_PERIOD
+                else:
+                    fitting = without_surplus(found, served.resource.sharing.replicas)
+                    served.discovery = without_taken(fitting, taken)
+                    looked[name] = served
+            if not served.draining:
+                taken |= {mark: name for device in served.discovery.candidates for mark in device.marks}
+        return looked
+
+    def _take_over(self, now: float, monotonic: float) -> None:
+        """What was ours when the last agent process ended and is not here now is missing, and so it stays ours."""
+        missed = self._ownership.take_over()
+        for name, served in serving(self._served).items() if missed else ():
+            with self._telling.news(served):
+                devices = [device for resource, device in missed if resource == name]
+                served.inventory.miss(devices, now=now, monotonic=monotonic)
+
+    def _happened(self, event: Uevent | None) -> None:
+        if event is None or any(served.source.concerns(event) for served in self._served.values()):
+            self._events.fire()
+
+    def _until_due(self) -> float:
+        if not self._served:
+            return _LONGEST_TURN
+        return max(0.0, min(served.due for served in self._served.values()) - self._clock.monotonic())
+
+    async def _pace(self) -> None:
+        """Keep looks apart when events come thick and fast."""
+        await asyncio.sleep(max(0.0, self._looked_at + _LOOK_INTERVAL - self._clock.monotonic()))
+
+
+def _period(served: Served) -> float:
+    """Seconds until the next look."""
+    period = served.resource.health.period_seconds if served.inventory.settled else RECOVERY_PERIOD
+    by_itself = served.discovery.changes_in
+    return period if by_itself is None else min(period, max(by_itself, _LOOK_INTERVAL))
+
+
+def _of(name: str, reasons: Mapping[Named, str]) -> dict[str, str]:
+    """Those of one resource, by device."""
+    return {device: why for (resource, device), why in reasons.items() if resource == name}
