@@ -51,7 +51,7 @@ def drivers() -> Iterator[None]:
     The camera is that of the driver vivid, with a second node for metadata, as USB cameras have one.
     """
     capture, metadata = 0x1, 0x20000
-    on_node(VM, f"modprobe -a kvm_amd tun && modprobe vivid n_devs=1 node_types={capture | metadata}")
+    on_node(VM, f"modprobe -a kvm_amd tun && modprobe vivid n_devs=1 node_types={capture | metadata}", limit=180)
     try:
         yield
     finally:
