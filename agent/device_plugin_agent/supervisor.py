@@ -130,12 +130,13 @@ class Supervisor:
             served = self._served.get(reported.name)
             if served is None:
                 continue
-            since = {}
+            since, now = {}, self._clock.now()
             for device in reported.devices:
                 try:
-                    since[device.id] = unix_time(device.last_transition_time)
+                    # The clock may have been set back meanwhile.
+                    since[device.id] = min(unix_time(device.last_transition_time), now)
                 except ValueError:
-                    since[device.id] = self._clock.now()
+                    since[device.id] = now
             # In Preview nobody would tell when a container that has it ends.
             devices = [replace(device, allocated_to=()) if served.preview else device for device in reported.devices]
             served.inventory.adopt(devices, since, monotonic=self._clock.monotonic())

@@ -4,6 +4,7 @@ import asyncio
 import errno
 import os
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 import msgspec
@@ -47,26 +48,41 @@ async def test_a_kubelet_that_restarts_in_the_middle_of_registrations_ends_up_wi
     assert not bench.kubelet.violations
 
 
+def since(bench: Bench, name: str) -> float:
+    """When a device's state changed last, as reported, in Unix time."""
+    return next(
+        unix_time(device.last_transition_time) for device in bench.resource_status().devices if device.id == name
+    )
+
+
 async def test_a_clock_that_is_set_back_changes_nothing_and_what_changes_then_has_the_new_time(bench: Bench) -> None:
     bench.plug("video0", "video1")
     bench.api.put(spec())
-
-    def since(name: str) -> float:
-        return next(
-            unix_time(device.last_transition_time) for device in bench.resource_status().devices if device.id == name
-        )
-
     async with bench.agent():
         await bench.offers(2, 2)
         bench.clock.set_wall(-86400.0)
         bench.pull("video1")
         await bench.offers(1, 2)
         await bench.until(lambda: bench.states() == {"video0": "Works", "video1": "DeviceMissing"})
-        assert 0 <= bench.clock.now() - since("video1") < 60
+        assert 0 <= bench.clock.now() - since(bench, "video1") < 60
         bench.plug("video1")
         await bench.offers(2, 2)
         await bench.until(lambda: bench.states() == {"video0": "Works", "video1": "Works"})
-        assert 0 <= bench.clock.now() - since("video1") < 60
+        assert 0 <= bench.clock.now() - since(bench, "video1") < 60
+
+
+async def test_an_agent_that_starts_after_the_clock_was_set_back_takes_over_no_time_that_lies_ahead(bench: Bench) -> None:
+    bench.plug("video0", "video1")
+    bench.api.put(spec())
+    async with bench.agent():
+        await bench.offers(2, 2)
+        bench.pull("video1")
+        await bench.until(lambda: bench.states() == {"video0": "Works", "video1": "DeviceMissing"})
+    bench.clock.set_wall(-86400.0)
+    rmtree(bench.state / "claims")  # which would tell as well what was there
+    async with bench.agent():
+        await bench.until(lambda: 0 <= bench.clock.now() - since(bench, "video1") < 60)
+        assert bench.states() == {"video0": "Works", "video1": "DeviceMissing"}
 
 
 @pytest.mark.parametrize("target", ["/etc/passwd", "../../../../etc/passwd", "/proc/self/mem", "../state"])
