@@ -128,7 +128,8 @@ def _container(config: Config, spec: ConfigSpec, settings: Settings, mounts: lis
         # Not /readyz: an agent that waits for its configuration or that the kubelet refuses is not to be killed for it.
         "startupProbe": _probe("/livez", period=1, failures=60),
         "readinessProbe": _probe("/readyz", period=2, failures=2),
-        "livenessProbe": _probe("/livez", period=10, failures=3),
+        # A node that has no time for its agents has even less for starting them anew.
+        "livenessProbe": _probe("/livez", period=10, failures=3, timeout=10),
         # Uid 0 owns the kubelet's directories; it has no capability and cannot open a device.
         "securityContext": {
             "runAsUser": 0,
@@ -151,11 +152,11 @@ def _of_nvidia_runtime(*, mig_monitor: bool) -> dict[str, str]:
     return variables | ({"NVIDIA_MIG_MONITOR_DEVICES": "all"} if mig_monitor else {})
 
 
-def _probe(path: str, *, period: int, failures: int) -> Json:
+def _probe(path: str, *, period: int, failures: int, timeout: int = 3) -> Json:
     return {
         "httpGet": {"path": path, "port": "http"},
         "periodSeconds": period,
-        "timeoutSeconds": 3,
+        "timeoutSeconds": timeout,
         "failureThreshold": failures,
     }
 

@@ -75,6 +75,12 @@ def test_an_agent_is_restarted_when_its_loops_stand_still_and_not_because_the_ku
     assert paths == {"startupProbe": "/livez", "livenessProbe": "/livez", "readinessProbe": "/readyz"}
 
 
+def test_an_agent_on_a_node_that_has_no_time_for_it_has_as_long_as_there_is_to_answer() -> None:
+    (agent,) = pod_of(spec())["containers"]
+    probe = agent["livenessProbe"]
+    assert probe["timeoutSeconds"] == probe["periodSeconds"]
+
+
 def test_what_an_agent_said_that_hangs_is_unknown_within_the_promised_45_seconds_with_some_to_spare() -> None:
     (agent,) = pod_of(spec())["containers"]
     probe = agent["readinessProbe"]
