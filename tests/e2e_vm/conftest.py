@@ -1,30 +1,20 @@
 """Fixtures of this rung. An agent takes half a minute to start on the emulated processor, so one serves all tests."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-import yaml
 
 from apiserver_fixture.client import Client
 from e2e_bed.bed import Bed, until
-from e2e_bed.cluster import VM_LABEL, VM_TOLERATION, Json, connect
-from e2e_bed.machine import PF, drivers, uplink
+from e2e_bed.cluster import VM_LABEL, VM_TOLERATION, connect
+from e2e_bed.machine import PF, uplink
 from e2e_bed.times import Times
-
-SAMPLES = Path(__file__).parents[2] / "manifests/samples"
 
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Client]:
     with connect() as client:
         yield client
-
-
-def of_samples(*names: str) -> list[Json]:
-    """The resources of samples, as those have them."""
-    configs = [config for name in names for config in yaml.safe_load_all((SAMPLES / f"{name}.yaml").read_text())]
-    return [resource for config in configs for resource in config["spec"]["resources"]]
 
 
 @pytest.fixture(scope="session")
@@ -48,11 +38,9 @@ def bed(cluster: Client) -> Iterator[Bed]:
                     "source": {"paths": {"include": ["/dev/rtc0"]}},
                     "health": {"probes": [{"type": "Exists"}, link], **fast},
                 },
-                *of_samples("shared-nodes", "render", "cameras"),
             ],
         }
     )
-    with drivers():
-        until(lambda: made.reason() == "AllNodesReady", "the machine's agent serves", limit=180)
-        yield made
-        made.end()
+    until(lambda: made.reason() == "AllNodesReady", "the machine's agent serves", limit=180)
+    yield made
+    made.end()
