@@ -71,7 +71,7 @@ async def test_a_clock_that_is_set_back_changes_nothing_and_what_changes_then_ha
         assert 0 <= bench.clock.now() - since(bench, "video1") < 60
 
 
-async def test_an_agent_that_starts_after_the_clock_was_set_back_takes_over_no_time_that_lies_ahead(bench: Bench) -> None:
+async def test_an_agent_that_starts_after_the_clock_was_set_back_takes_over_no_time_ahead(bench: Bench) -> None:
     bench.plug("video0", "video1")
     bench.api.put(spec())
     async with bench.agent():
