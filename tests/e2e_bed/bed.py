@@ -215,7 +215,7 @@ class Bed:
         def phases() -> set[str]:
             return {self.look(name)["status"]["phase"] for name in names}
 
-        until(lambda: phases() == {"Running"}, f"{', '.join(names)} run", limit=90)
+        until(lambda: phases() == {"Running"}, f"{', '.join(names)} run", limit=180)
 
     def told(self, pod: str, container: str = "c0") -> list[str]:
         """The lines that a container wrote."""

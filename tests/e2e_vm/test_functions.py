@@ -86,8 +86,8 @@ def test_functions_follow_the_cable_of_their_port(bed: Bed, functions: list[str]
     machine.link("down")
     try:
         until(lambda: on_node(VM, f"cat /sys/class/net/{machine.PF}/operstate").strip() == "down", "the kernel sees it")
-        become(bed, "net", dict.fromkeys(functions[:-1], DOWN), limit=5)
-        become(bed, "vf", {functions[-1]: DOWN}, limit=5)
+        become(bed, "net", dict.fromkeys(functions[:-1], DOWN), limit=30)
+        become(bed, "vf", {functions[-1]: DOWN}, limit=30)
         assert devices(bed, "net")[functions[0]]["message"] == f"{machine.PF} is down"
     finally:
         machine.link("up")

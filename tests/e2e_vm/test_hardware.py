@@ -35,7 +35,7 @@ def test_an_adapter_pulled_out_while_a_pod_talks_to_it_is_told_and_healthy_when_
 
     machine.unplug(adapter)
     try:
-        until(lambda: state() == ("Unhealthy", "DeviceMissing"), "the report says that it is gone", limit=10)
+        until(lambda: state() == ("Unhealthy", "DeviceMissing"), "the report says that it is gone", limit=30)
         until(lambda: bed.pod_says("terminal") == "Unhealthy", "the pod's own status agrees")
     finally:
         machine.plug(adapter)
@@ -52,7 +52,7 @@ def test_a_device_with_a_probe_for_the_state_of_a_link_follows_the_cable(bed: Be
     machine.link("down")
     try:
         until(lambda: on_node(VM, f"cat /sys/class/net/{machine.PF}/operstate").strip() == "down", "the kernel sees it")
-        until(lambda: state() == "Unhealthy", "the report says it", limit=5)
+        until(lambda: state() == "Unhealthy", "the report says it", limit=30)
     finally:
         machine.link("up")
     until(lambda: state() == "Healthy", "it is healthy again")

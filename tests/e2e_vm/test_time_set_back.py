@@ -43,7 +43,7 @@ def test_with_the_clock_set_back_a_pulled_device_is_told_and_no_time_lies_ahead(
     until(lambda: adapter(bed)["reason"] == "Works", "the adapter works")
     machine.unplug("serial0")
     try:
-        until(lambda: adapter(bed)["reason"] == "DeviceMissing", "the report says that it is gone", limit=20)
+        until(lambda: adapter(bed)["reason"] == "DeviceMissing", "the report says that it is gone", limit=30)
         assert since(adapter(bed)) <= clock()
     finally:
         machine.plug("serial0")

@@ -12,6 +12,8 @@ from device_plugin_agent.sources.selection import printable
 from device_plugin_api import hostpaths
 from device_plugin_api.hostpaths import DEVICE_ROOT
 
+_GLOB = frozenset("*?[")
+
 _MOST = 4096
 """Bytes of an attribute, and directories of one device, that are looked at."""
 
@@ -60,7 +62,10 @@ def matches(directory: Path, pattern: str) -> list[Path]:
     """What fits a glob below a directory, sorted. What goes away meanwhile is not there, where Path.glob may raise."""
     found = [directory]
     for part in pattern.split("/"):
-        found = [place / name for place in found for name in names(place) if fnmatchcase(name, part)]
+        if _GLOB.isdisjoint(part):
+            found = [place / part for place in found if os.path.lexists(place / part)]
+        else:
+            found = [place / name for place in found for name in names(place) if fnmatchcase(name, part)]
     return found
 
 
