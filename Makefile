@@ -43,8 +43,8 @@ test-hardware: ## recorded machines in the place of the kind cluster's nodes
 	@hack/test.sh e2e_hardware
 
 .PHONY: test-vm
-test-vm: ## real drivers: a virtual machine as a fourth node of the kind cluster
-	@hack/test.sh e2e_vm
+test-vm: ## real drivers: a virtual machine as a fourth node of the kind cluster; what takes long there too
+	@SLOW=true hack/test.sh e2e_vm
 
 .PHONY: bench-agent
 bench-agent: venv ## figures of one agent: speed, memory, CPU at rest; needs root

@@ -12,7 +12,7 @@ from e2e_bed.cluster import VM, VM_LABEL, VM_TOLERATION, Json
 from e2e_bed.machine import drivers
 from e2e_bed.times import Times
 
-pytestmark = [pytest.mark.vm, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.vm, pytest.mark.slow, pytest.mark.timeout(400)]
 
 SAMPLES = Path(__file__).parents[2] / "manifests/samples"
 SHARED = {"example.com/kvm": 100, "example.com/fuse": 100, "example.com/tun": 100, "example.com/render-node": 4}

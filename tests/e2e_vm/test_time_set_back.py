@@ -10,7 +10,7 @@ from e2e_bed import machine
 from e2e_bed.bed import Bed, until
 from e2e_bed.cluster import VM, Json, on_node
 
-pytestmark = [pytest.mark.vm, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.vm, pytest.mark.slow, pytest.mark.timeout(300)]
 
 BACK = 180
 """Seconds. Less than certificates are dated back when they are made, so those of a young cluster are still valid."""
