@@ -9,10 +9,13 @@ workers=(dp-worker dp-worker2)
 per_node=3
 begin=$SECONDS
 
-title() { printf '\n\033[1m%s\033[0m  (%s s)\n' "$*" "$((SECONDS - begin))"; }
+bold='' dim='' plain=''
+if [ -t 1 ]; then bold=$'\033[1m' dim=$'\033[2m' plain=$'\033[0m'; fi
+
+title() { printf '\n%s  (%s s)\n' "$bold$*$plain" "$((SECONDS - begin))"; }
 
 show() { # COMMAND...: the command, then what it says
-  printf '\033[2m$ %s\033[0m\n' "$*"
+  printf '%s\n' "$dim\$ $*$plain"
   "$@"
 }
 

@@ -47,11 +47,16 @@ def test_a_container_that_is_not_root_opens_a_device_by_cdi_and_not_without(bed:
     assert "Permission denied" in bed.told("stranger")[-1]
 
 
+def one_device(bed: Bed, kind: str) -> None:
+    """Offer what is of this kind in a directory of the test's own: a single one."""
+    bed.apply(bed.spec(source={"paths": {"include": [f"/dev/{bed.name}/*"], "type": kind}}))
+    until(lambda: len(bed.views[NODE].allocatable(bed.resource)) == 1, "the kubelet has one device")
+
+
 def test_a_directory_of_devices_is_one_and_its_nodes_are_where_they_were(bed: Bed) -> None:
     card = f"/dev/{bed.name}/card0"
     on_node(NODE, f"mkdir -p {card}/deep && mknod -m 0666 {card}/in c 1 5 && mknod -m 0666 {card}/deep/out c 1 5")
-    bed.apply(bed.spec(source={"paths": {"include": [f"/dev/{bed.name}/*"], "type": "Directory"}}))
-    until(lambda: len(bed.views[NODE].allocatable(bed.resource)) == 1, "the kubelet has one device")
+    one_device(bed, "Directory")
     bed.pod("reader", 1, script=f"cd ${bed.env}_PATH; find . -type c | sort; head -c 1 deep/out | od -An -c;")
     bed.running("reader")
     assert bed.told("reader")[-3:] == ["./deep/out", "./in", "  \\0"]
@@ -60,8 +65,7 @@ def test_a_directory_of_devices_is_one_and_its_nodes_are_where_they_were(bed: Be
 def test_a_plain_file_is_a_device_that_a_container_can_only_read(bed: Bed) -> None:
     key = f"/dev/{bed.name}/key"
     on_node(NODE, f"mkdir -m 0755 /dev/{bed.name} && echo secret >{key} && mkfifo /dev/{bed.name}/pipe")
-    bed.apply(bed.spec(source={"paths": {"include": [f"/dev/{bed.name}/*"], "type": "File"}}))
-    until(lambda: len(bed.views[NODE].allocatable(bed.resource)) == 1, "the kubelet has one device")
+    one_device(bed, "File")
     bed.pod("reader", 1, script=f"cat ${bed.env}_PATH; (echo x >${bed.env}_PATH) 2>&1 | grep -o Read-only.*;")
     bed.running("reader")
     assert bed.told("reader")[-2:] == ["secret", "Read-only file system"]

@@ -12,6 +12,8 @@ _MACHINES = Path(__file__).parent / "machines"
 def unpacked(machine: str, root: Path) -> HostView:
     """A host that looks like the machine. Needs root, for device nodes."""
     with tarfile.open(_MACHINES / f"{machine}.tar.xz") as archive:
-        archive.extractall(root, filter="tar")
+        # Python 3.11 has no filters before 3.11.4, which Debian 12's is not.
+        archive.extraction_filter = getattr(tarfile, "tar_filter", None)
+        archive.extractall(root)
     replay(root)
     return HostView(dev_root=root / "dev", sys_root=root / "sys")
