@@ -27,8 +27,9 @@ from device_plugin_agent.watch import DirectoryWatch
 KUBELET_SOCKET = "kubelet.sock"
 API_VERSION = "v1beta1"
 
-_LOOK_AGAIN = 1.0
-"""Seconds after which a lost event about the kubelet's socket is made good."""
+_LOOK_AGAIN, _LOOK_UNTOLD = 5.0, 1.0
+"""Seconds between looks at the kubelet's socket: behind the kernel's events, and where there are none. Each look wakes
+a process that has nothing else to do."""
 
 _REGISTER_DEADLINE = 30.0
 """Seconds. It bounds the kubelet's dialling back and GetDevicePluginOptions too (R3)."""
@@ -50,8 +51,8 @@ Identity = tuple[int, int, int]
 class KubeletSocket:
     """Whether, and as which file, the kubelet's registration socket is there.
 
-    Told by inotify on the directory, and by a look each second for lost events. The same path with another
-    inode or ctime is another kubelet process.
+    Told by inotify on the directory, and by looks from time to time. The same path with another inode or ctime is
+    another kubelet process.
     """
 
     def __init__(self, directory: Path, pulse: Pulse) -> None:
@@ -70,10 +71,10 @@ class KubeletSocket:
         try:
             while True:
                 seen = events.count
-                watch.follow((self._directory,))
+                wait = _LOOK_AGAIN if watch.follow((self._directory,)) else _LOOK_UNTOLD
                 self._look()
-                self._pulse.turned("kubelet", _LOOK_AGAIN)
-                await events.after(seen, _LOOK_AGAIN)
+                self._pulse.turned("kubelet", wait)
+                await events.after(seen, wait)
         finally:
             watch.close()
 

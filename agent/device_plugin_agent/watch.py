@@ -44,11 +44,11 @@ class DirectoryWatch:
             return
         self._loop.add_reader(self._inotify.fileno(), self._read, self._inotify)
 
-    def follow(self, directories: Iterable[Path]) -> None:
-        """Watch exactly these; those that do not exist (yet) are left out."""
+    def follow(self, directories: Iterable[Path]) -> bool:
+        """Watch exactly these; whether all of them are: those that do not exist (yet) are left out."""
         inotify = self._inotify
         if inotify is None:
-            return
+            return False
         wanted = set(directories)
         for directory in self._watches.keys() - wanted:
             self._drop(inotify, directory)
@@ -59,6 +59,7 @@ class DirectoryWatch:
                 if error.errno not in (errno.ENOENT, errno.ENOTDIR):
                     # ENOSPC says that fs.inotify.max_user_watches is reached.
                     self._trouble.failed(str(error.strerror))
+        return wanted == self._watches.keys()
 
     def close(self) -> None:
         """Stop watching."""

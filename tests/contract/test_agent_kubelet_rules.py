@@ -64,8 +64,8 @@ async def test_a_restart_whose_event_was_lost_is_found_by_the_sockets_identity(
         def __init__(self, wake: Callable[[], None]) -> None:
             pass
 
-        def follow(self, directories: Iterable[Path]) -> None:
-            pass
+        def follow(self, directories: Iterable[Path]) -> bool:
+            return False
 
         def close(self) -> None:
             pass

@@ -1,9 +1,14 @@
-"""How patient a registration is."""
+"""How patient a registration is, and how often the kubelet's socket is looked at."""
 
+import asyncio
+from pathlib import Path
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from device_plugin_agent.kubelet import pause
+from device_plugin_agent.kubelet import KubeletSocket, pause
+from device_plugin_agent.pulse import Pulse
 
 GRACE = 300.0
 """Seconds after which the kubelet forgets a plugin (endpointStopGracePeriod)."""
@@ -20,3 +25,23 @@ def test_however_often_it_failed_the_next_attempt_is_well_within_the_kubelets_gr
 def test_attempts_come_ever_more_slowly_from_a_few_milliseconds_on(failures: int) -> None:
     assert pause(1, 0.0) < 0.05
     assert pause(failures, 0.0) <= pause(failures + 1, 0.0)
+
+
+class Waits(Pulse):
+    """Keeps how long the next look is away."""
+
+    def __init__(self) -> None:
+        self.told: asyncio.Queue[float] = asyncio.Queue()
+
+    def turned(self, loop: str, wait: float) -> None:
+        self.told.put_nowait(wait)
+
+
+@pytest.mark.parametrize(("directory", "seconds"), [(".", 5.0), ("not-yet", 1.0)])
+async def test_where_events_tell_of_the_kubelets_socket_it_is_looked_at_less_often(
+    tmp_path: Path, directory: str, seconds: float
+) -> None:
+    waits = Waits()
+    watching = asyncio.create_task(KubeletSocket(tmp_path / directory, waits).run())
+    assert await waits.told.get() == seconds
+    watching.cancel()

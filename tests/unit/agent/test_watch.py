@@ -37,3 +37,14 @@ async def test_an_entry_that_comes_wakes(tmp_path: Path) -> None:
     (tmp_path / "a").touch()
     await asyncio.wait_for(woken.wait(), 10)
     watch.close()
+
+
+async def test_it_says_whether_all_of_the_directories_are_watched(tmp_path: Path) -> None:
+    there, later = tmp_path / "there", tmp_path / "later"
+    there.mkdir()
+    watch = DirectoryWatch(lambda: None)
+    assert watch.follow((there,))
+    assert not watch.follow((there, later))
+    later.mkdir()
+    assert watch.follow((there, later))
+    watch.close()
