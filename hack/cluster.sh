@@ -25,11 +25,16 @@ made_like_this() {
   return 1
 }
 
-# The three nodes run since they were set up, and are ready. The virtual machine of hack/vm.sh is not looked at.
-healthy() {
-  local node ready
+# The three nodes run since they were set up.
+whole() {
+  local node
   made_like_this || return
   for node in "${nodes[@]}"; do docker exec "$node" test -e "$mark" 2>/dev/null || return; done
+}
+
+# The virtual machine of hack/vm.sh is not looked at.
+ready() {
+  local ready
   ready="$(kubectl --request-timeout 3s get nodes "${nodes[@]}" -o jsonpath='{range .items[*]}{.status.conditions[?(@.type=="Ready")].status}{"\n"}{end}' 2>/dev/null)"
   [ "$ready" = $'True\nTrue\nTrue' ]
 }
@@ -102,7 +107,8 @@ create() { # NODE-IMAGE
 
 up() {
   [ -x "$DP_CACHE/bin/kubectl" ] || hack/tools.sh
-  if healthy; then
+  # A node that was away a moment ago comes back by itself.
+  if whole && { ready || step "nodes of $DP_CLUSTER ready again" until_within 60 "its nodes" ready; }; then
     say "cluster $DP_CLUSTER: runs"
     services_answer || step "services of $DP_CLUSTER" mend_services
     return
@@ -134,7 +140,7 @@ down)
   step "removing the cluster $DP_CLUSTER" remove
   ;;
 status)
-  if healthy; then kubectl get nodes -o wide; else fail "cluster $DP_CLUSTER does not run or is not healthy: hack/cluster.sh up mends it"; fi
+  if whole && ready; then kubectl get nodes -o wide; else fail "cluster $DP_CLUSTER does not run or is not healthy: hack/cluster.sh up mends it"; fi
   ;;
 *) fail "say hack/cluster.sh up, down or status" ;;
 esac

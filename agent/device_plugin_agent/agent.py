@@ -210,8 +210,8 @@ class Agent:
             self._reject(str(seen.spec.get("revision", "")), f"this agent ({__version__}) cannot read it: {error}")
         else:
             self._accept(spec)
-            if first and status.observed_revision == spec.revision:
-                self._supervisor.adopt(status)
+            if first:
+                self._supervisor.adopt(status, alike=status.observed_revision == spec.revision)
         if fresh or seen.uid != self._uid:
             self._uid = seen.uid
             report.found(seen.uid, status)

@@ -74,6 +74,11 @@ class Entry:
         )
 
     @property
+    def bare(self) -> bool:
+        """Whether nothing but its ID is known of it."""
+        return not self.present and self.device == Candidate(id=self.device.id)
+
+    @property
     def healthy(self) -> bool:
         """What the kubelet is told."""
         return self.selected and self.track.state is DeviceState.HEALTHY
@@ -104,7 +109,7 @@ def look(
         return unwanted(known, now, unfit.reason, unfit.why)
     if found is None and not known.selected:
         return unwanted(known, now)
-    if found is not None and known.taken and _rebound(known.device, found):
+    if found is not None and known.taken and not known.bare and _rebound(known.device, found):
         # Who has it was given what the former driver made of it.
         driver, former = (each.attributes.get(DRIVER, "none") for each in (found, known.device))
         found, unfit = None, Unfit(reason=DRIVER_CHANGED, why=f"its driver is {driver}, and was {former}")
@@ -141,8 +146,7 @@ def unwanted(entry: Entry, now: float, reason: str = NOT_SELECTED, why: str = "n
 def recognised(entry: Entry, found: Mapping[str, Candidate]) -> Entry:
     """With what was found of it, where nothing but its ID is known."""
     device = entry.device
-    bare = not entry.present and device == Candidate(id=device.id)
-    return replace(entry, device=found.get(device.id, device)) if bare else entry
+    return replace(entry, device=found.get(device.id, device)) if entry.bare else entry
 
 
 def reported(device: Device) -> Candidate:

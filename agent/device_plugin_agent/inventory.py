@@ -40,6 +40,7 @@ class Inventory:
         self._entries: dict[str, Entry] = {}
         self._cordoned: Mapping[str, str] = {}
         self._draining = False
+        self._left: frozenset[str] = frozenset()
 
     @property
     def entries(self) -> Mapping[str, Entry]:
@@ -96,6 +97,16 @@ class Inventory:
         }
         self._replace(dict(sorted((self._entries | missing).items())))
 
+    def leave(self, device_ids: Iterable[str], *, now: float) -> None:
+        """These were ours before this process began and are there, but no look finds them: they are not wanted now."""
+        self._left = frozenset(device_ids)
+        left = {
+            device_id: unwanted(entry, now)
+            for device_id, entry in self._entries.items()
+            if device_id in self._left and not entry.present
+        }
+        self._replace(self._entries | left)
+
     def probed(self, seen: Mapping[tuple[str, Probe], Observation], *, now: float, monotonic: float) -> None:
         """Take in what polled probes saw of devices. Of one that is gone, or that nobody wants, it is no news."""
         entries = dict(self._entries)
@@ -144,10 +155,11 @@ class Inventory:
             allocated_at = {**entry.allocated_at, slot_id: monotonic}
             self._entries[entry.device.id] = replace(entry, allocated_at=allocated_at)
 
-    def adopt(self, devices: Iterable[Device], since: Mapping[str, float], *, monotonic: float) -> None:
+    def adopt(self, devices: Iterable[Device], since: Mapping[str, float], *, alike: bool, monotonic: float) -> None:
         """Take over from what the last agent process reported: since when, and what was there that is not any more.
 
-        `since` is Unix time for each device's ID. The next look tells which of them are missing.
+        `since` is Unix time for each device's ID. The next look tells which of them are missing. Not `alike`: the
+        configuration was another one, and what is not here now may just not be wanted.
         """
         entries = dict(self._entries)
         for device in devices:
@@ -157,7 +169,7 @@ class Inventory:
                     track = replace(known.track, since=min(known.track.since, since[device.id]))
                     known = replace(known, track=track)
                 entries[device.id] = recognised(known, {device.id: reported(device)})
-            elif device.allocated_to if self._draining else device.reason not in (NOT_SELECTED, CLAIMED):
+            elif alike and (device.allocated_to if self._draining else device.reason not in (NOT_SELECTED, CLAIMED)):
                 entries[device.id] = handed_on(
                     device,
                     slot_ids(device.id, self.replicas)[0],
@@ -216,7 +228,9 @@ class Inventory:
 
     def _missing(self, device_id: str, now: float, monotonic: float) -> Entry:
         entry = missing(device_id, self.health, now=now, monotonic=monotonic)
-        return unwanted(entry, now) if self._draining else self._judged(entry, now, monotonic)
+        if self._draining or device_id in self._left:
+            return unwanted(entry, now)
+        return self._judged(entry, now, monotonic)
 
     def _judged(self, entry: Entry, now: float, monotonic: float) -> Entry:
         return judged(entry, self._cordoned.get(entry.device.id), now=now, monotonic=monotonic)

@@ -39,9 +39,13 @@ class Looking:
         metrics: Metrics,
         clock: Clock,
         pulse: Pulse,
+        there: Callable[[str], bool],
         looked: Callable[[], None],
     ) -> None:
-        """`looked` is called when every inventory knows what was seen; resources may begin and end in it."""
+        """`there` tells whether a path of the host leads to something.
+
+        `looked` is called when every inventory knows what was seen; resources may begin and end in it.
+        """
         self._served = served
         self._events = events
         self._ownership = ownership
@@ -49,6 +53,7 @@ class Looking:
         self._metrics = metrics
         self._clock = clock
         self._pulse = pulse
+        self._there = there
         self._inventories_know = looked
         self._looked_at = float("-inf")
 
@@ -115,12 +120,19 @@ class Looking:
         return looked
 
     def _take_over(self, now: float, monotonic: float) -> None:
-        """What was ours when the last agent process ended and is not here now is missing, and so it stays ours."""
+        """What was ours when the last agent process ended and was not found now is missing, and so it stays ours.
+
+        Unless it is there: then it is no longer wanted, and ours for as long as a container has it.
+        """
         missed = self._ownership.take_over()
         for name, served in serving(self._served).items() if missed else ():
+            there = {
+                device: any(map(self._there, nodes)) for (resource, device), nodes in missed.items() if resource == name
+            }
             with self._telling.news(served):
-                devices = [device for resource, device in missed if resource == name]
-                served.inventory.miss(devices, now=now, monotonic=monotonic)
+                served.inventory.leave((device for device in there if there[device]), now=now)
+                gone = (device for device in there if not there[device])
+                served.inventory.miss(gone, now=now, monotonic=monotonic)
 
     def _happened(self, event: Uevent | None) -> None:
         if event is None or any(served.source.concerns(event) for served in self._served.values()):

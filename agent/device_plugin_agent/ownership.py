@@ -62,10 +62,13 @@ class Ownership:
         """What must not be offered since a container has it by another name, and why."""
         return self._claims.held(self._in_use() if self.use_known.is_set() else None)
 
-    def take_over(self) -> set[Named]:
-        """What was ours when the last agent process ended and is not here now; asked once, when that can be known."""
+    def take_over(self) -> dict[Named, frozenset[str]]:
+        """What was ours when the last agent process ended and was not found now, and the nodes that each had.
+
+        Asked once, when that can be known.
+        """
         if self._taken_over or not self._configured or not self._claims.known:
-            return set()
+            return {}
         self._taken_over = True
         candidates = (found for served in self._served.values() for found in served.discovery.candidates)
         return self._claims.missed({mark for found in candidates for mark in found.marks})

@@ -75,6 +75,7 @@ class Supervisor:
             metrics=metrics,
             clock=clock,
             pulse=pulse,
+            there=host.there,
             looked=self._end_drained,
         )
 
@@ -124,8 +125,8 @@ class Supervisor:
         """What left the configuration while a container had a device of it."""
         return tuple(served.resource for served in serving(self._served).values() if served.draining)
 
-    def adopt(self, status: NodeStatus) -> None:
-        """Take over what the last agent process reported of the same configuration."""
+    def adopt(self, status: NodeStatus, *, alike: bool) -> None:
+        """Take over what the last agent process reported; `alike`: of the same configuration as this."""
         for reported in status.resources:
             served = self._served.get(reported.name)
             if served is None:
@@ -139,7 +140,7 @@ class Supervisor:
                     since[device.id] = now
             # In Preview nobody would tell when a container that has it ends.
             devices = [replace(device, allocated_to=()) if served.preview else device for device in reported.devices]
-            served.inventory.adopt(devices, since, monotonic=self._clock.monotonic())
+            served.inventory.adopt(devices, since, alike=alike, monotonic=self._clock.monotonic())
         self._looking.all_due()
         self._looking.look()
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bench import process
-from bench.agent import calls, subject
+from bench.agent import bare, calls, subject
 from bench.agent.kubelet import Kubelet
 from bench.figures import ms, percentile, row
 from device_plugin_agent.entry import ALLOCATION_GRACE
@@ -41,6 +41,7 @@ def main() -> None:
 
 
 async def _agent(idle: float, many: int) -> None:
+    await _yardstick()
     with _node() as kubelet:
         async with kubelet.running(), subject.running(kubelet, subject.PATHS) as agent:
             await kubelet.until(1)
@@ -64,6 +65,13 @@ async def _agent(idle: float, many: int) -> None:
             await _first_list(f"the most there may be, {MAX_SLOTS} slots", kubelet, agent)
     with _node() as kubelet:
         row("one device more", await subject.refusal(kubelet, subject.simulated(MAX_SLOTS // _SHARES + 1, _SHARES)))
+
+
+async def _yardstick() -> None:
+    with tempfile.TemporaryDirectory(prefix="dp-bench-") as root:
+        async with bare.running(Path(root)) as socket:
+            took, _ = await calls.allocate(socket, "bench0", 10_000, 1)
+    row("this machine: Allocate of a bare gRPC server, 1 connection: p50 / p99", _percentiles(took))
 
 
 async def _other(socket: str, pid: int | None, idle: float) -> None:

@@ -81,11 +81,14 @@ def facts(samples: Sequence[Sample], *, believed_within: float) -> list[Fact]:
     clock = edited = 0.0
     doubted: dict[str, float] = {}
     heard = dict.fromkeys(universe, samples[0].wanted)
+    shared: dict[str, int] = {}
     for number, sample in enumerate(samples):
         step = min(BEAT, sample.at - samples[number - 1].at) if number else 0.0
         clock += step
         if number and sample.wanted != samples[number - 1].wanted:
             edited = clock
+        # Who has a device of a resource that has left the config since was given it shared.
+        shared |= sample.wanted.replicas
         nodes = {}
         for name, look in sample.looks.items():
             before = made[-1].nodes[name] if made else None
@@ -99,7 +102,7 @@ def facts(samples: Sequence[Sample], *, believed_within: float) -> list[Fact]:
                 lasting=before.lasting + step if before is not None and before.mode is mode else 0.0,
                 agent=look.agent,
                 reaches_api=look.reaches_api,
-                devices={device: _device(name, device, look, sample.wanted) for device in universe[name]},
+                devices={device: _device(name, device, look, sample.wanted, shared) for device in universe[name]},
                 informed=mode is Mode.KNOWN or heard[name] == sample.wanted,
             )
         made.append(Fact(at=sample.at, clock=clock, beat=step, nodes=nodes))
@@ -136,12 +139,12 @@ def _universe(samples: Sequence[Sample]) -> dict[str, frozenset[str]]:
     return {name: frozenset(devices) for name, devices in found.items()}
 
 
-def _device(node: str, device: str, look: Look, wanted: Wanted) -> Device:
+def _device(node: str, device: str, look: Look, wanted: Wanted, shared: Mapping[str, int]) -> Device:
     return Device(
         present=device in look.present,
         selected=device in wanted.selected,
         cordoned=(node, device) in wanted.cordoned,
-        replicas=wanted.replicas.get(device, 1),
+        replicas=shared.get(device, 1),
         offered=None if look.offered is None else device in look.offered,
         held=None if look.held is None else look.held.get(device, frozenset()),
         running=look.running.get(device, frozenset()),

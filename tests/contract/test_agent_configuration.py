@@ -81,6 +81,28 @@ async def test_a_resource_that_drains_is_still_told_of_by_the_next_agent_process
         await bench.until(lambda: len(bench.kubelet.registrations) == 5)
 
 
+async def test_a_device_left_out_while_a_container_has_it_is_told_as_such_by_the_next_agent_process_too(
+    bench: Bench,
+) -> None:
+    bench.plug("video0", "video1")
+    bench.api.put(spec())
+    pod = Pod("p")
+    async with bench.agent():
+        await bench.offers(2, 2)
+        await bench.hand_out(pod)
+        taken, left = sorted(bench.resource_status().devices, key=lambda each: not each.allocated_to)
+        bench.api.put(spec(resource(include=left.path), revision="r2"))
+        await bench.until(lambda: bench.states() == {taken.id: "NotSelected", left.id: "Works"})
+    # What changes while no agent runs is all that the next one hears of.
+    bench.api.put(spec(resource(include=left.path, health=Health(period_seconds=7)), revision="r3"))
+    async with bench.agent():
+        await bench.until(lambda: bench.api.reported().observed_revision == "r3" and bench.resource_status().registered)
+        await bench.until(lambda: bench.api.reported().counts.allocated == 1)
+        assert bench.states() == {taken.id: "NotSelected", left.id: "Works"}
+        bench.kubelet.delete_pod(pod)
+        await bench.until(lambda: bench.states() == {left.id: "Works"})
+
+
 async def test_a_resource_that_drains_and_comes_back_after_a_restart_is_offered_again(bench: Bench) -> None:
     bench.plug("video0", "video1")
     bench.api.put(spec(resource(), resource(OTHER, "/dev/other*")))

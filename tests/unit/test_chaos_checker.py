@@ -235,6 +235,14 @@ def test_devices_that_are_shared_may_be_in_so_many_containers_and_no_more() -> N
     assert broken(run((5, wants(replicas={"cam-0": 2})(shared)))) == {(TWICE, "one cam-0")}
 
 
+def test_containers_that_share_a_device_may_go_on_when_its_resource_has_left_the_config() -> None:
+    two = USER | {"ns/b/c0"}
+    shared = is_(held={"cam-0": two}, running={"cam-0": two})
+    both, left = wants(replicas={"cam-0": 2})(shared(GOOD)), wants(selected=frozenset({"cam-1"}))(shared(GOOD))
+    assert TWICE not in kinds(run((5, both), (5, left)))
+    assert TWICE in kinds(run((5, left)))
+
+
 def test_a_statement_that_follows_a_restless_truth_at_a_distance_is_as_late_as_that_distance() -> None:
     # In use or not, second by second, and told one second late each time: never right, never later than that.
     used, free = GOOD, but(is_(held={}, running={}))

@@ -58,11 +58,11 @@ class Claims:
                 withheld[want.named] = f"not claimed yet: {self._trouble}"
         return withheld
 
-    def missed(self, found: Collection[str]) -> set[Named]:
-        """What is ours, but for what has any of the nodes that were found."""
+    def missed(self, found: Collection[str]) -> dict[Named, frozenset[str]]:
+        """What is ours and the nodes of each, but for what has any of the nodes that were found."""
         page = self._ledger.get(self.me.uid)
         claims = page.claims if page is not None else ()
-        return {claim.named for claim in claims if claim.owned and claim.owned.isdisjoint(found)}
+        return {claim.named: claim.owned for claim in claims if claim.owned and claim.owned.isdisjoint(found)}
 
     def held(self, used: Collection[Named] | None) -> dict[Named, str]:
         """What must not be offered since a container has it by another name, and why. `used`: what containers have."""

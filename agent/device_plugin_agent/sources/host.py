@@ -73,6 +73,13 @@ class HostView:
             todo = [*target.split("/"), *todo]
         return "/".join(done)
 
+    def there(self, path: str) -> bool:
+        """Whether something is at a path of the host's /dev or /sys."""
+        for root, prefix in ((self.dev_root, f"{DEVICE_ROOT}/"), (self.sys_root, "/sys/")):
+            if path.startswith(prefix):
+                return os.path.lexists(root / path.removeprefix(prefix))
+        return False
+
     def refusal(self, seen: os.stat_result) -> str | None:
         """Why the thing seen may not be offered, or None."""
         if stat.S_ISBLK(seen.st_mode):

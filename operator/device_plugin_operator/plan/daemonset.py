@@ -83,6 +83,9 @@ def _pod(config: Config, spec: ConfigSpec, settings: Settings) -> Json:
         "enableServiceLinks": False,
         "priorityClassName": spec.agent.priority_class_name,
         "terminationGracePeriodSeconds": 5,
+        # Else it would be the first process of its PID namespace, and the kernel keeps a SIGTERM from that until it
+        # listens: one that is told to end as it begins would not hear of it.
+        "shareProcessNamespace": True,
         "nodeSelector": matching.labels(spec),
         "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
         "containers": [_container(config, spec, settings, mounts)],

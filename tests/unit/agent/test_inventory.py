@@ -201,11 +201,49 @@ def test_what_is_missed_or_used_by_its_id_alone_is_known_better_by_the_last_repo
         Device(id=name, path=f"/dev/{name}", state=DeviceState.HEALTHY, reason="Works", last_transition_time=stamp)
         for name in ("a", "b")
     ]
-    bench.inventory.adopt(reported, {"a": 5.0, "b": 6.0}, monotonic=bench.time)
+    bench.inventory.adopt(reported, {"a": 5.0, "b": 6.0}, alike=True, monotonic=bench.time)
     bench.see(after=1)
     told = {name: entry.track.message for name, entry in bench.inventory.entries.items()}
     assert told == {name: f"/dev/{name} is gone from the node" for name in ("a", "b")}
     assert bench.inventory.entries["b"].holders == (POD,)
+
+
+@pytest.mark.parametrize("asked_first", [True, False])
+def test_what_was_ours_and_is_there_without_being_found_is_not_wanted_and_goes_when_it_is_free(
+    asked_first: bool,
+) -> None:
+    bench = Bench()
+    bench.see("a")
+    if asked_first:
+        bench.use("left")
+    bench.inventory.leave(["left", "free"], now=1e9)
+    bench.use("left")
+    assert bench.states == {"a": "Works", "left": "NotSelected"}
+    bench.see("a", after=1)
+    assert bench.states == {"a": "Works", "left": "NotSelected"}
+    bench.use()
+    assert bench.states == {"a": "Works"}
+
+
+def test_what_another_configuration_had_reported_tells_since_when_and_no_more() -> None:
+    bench = Bench()
+    bench.see("a")
+    stamp = "2026-11-23T10:00:00Z"
+    reported = [
+        Device(id=name, path=f"/dev/{name}", state=DeviceState.HEALTHY, reason="Works", last_transition_time=stamp)
+        for name in ("a", "b")
+    ]
+    bench.inventory.adopt(reported, {"a": 5.0, "b": 6.0}, alike=False, monotonic=bench.time)
+    bench.see("a", after=1)
+    assert bench.states == {"a": "Works"}
+    assert bench.inventory.entries["a"].track.since == 5.0
+
+
+def test_a_used_device_of_which_only_the_id_is_known_has_not_changed_its_driver() -> None:
+    bench = Bench()
+    bench.use("a")
+    bench.take(Discovery(candidates=(Candidate(id="a", attributes={"driver": "vfio-pci"}),), steps=()))
+    assert bench.states == {"a": "Works"}
 
 
 def test_a_device_that_is_no_longer_selected_goes_when_it_is_free() -> None:
@@ -260,7 +298,7 @@ def test_a_new_process_keeps_since_when_and_misses_what_vanished_meanwhile() -> 
         Device(id="b", path="/dev/b", state=DeviceState.UNHEALTHY, reason="DeviceMissing", last_transition_time=stamp),
         Device(id="c", path="/dev/c", state=DeviceState.HEALTHY, reason="Works", last_transition_time=stamp),
     ]
-    bench.inventory.adopt(reported, {"a": 5.0, "b": 6.0, "c": 7.0}, monotonic=bench.time)
+    bench.inventory.adopt(reported, {"a": 5.0, "b": 6.0, "c": 7.0}, alike=True, monotonic=bench.time)
     bench.see("a")
     assert {name: entry.track.since for name, entry in bench.inventory.entries.items()} == {
         "a": 5.0,
