@@ -80,6 +80,7 @@ def facts(samples: Sequence[Sample], *, believed_within: float) -> list[Fact]:
     made: list[Fact] = []
     clock = edited = 0.0
     doubted: dict[str, float] = {}
+    lost: dict[str, float] = {}
     heard = dict.fromkeys(universe, samples[0].wanted)
     shared: dict[str, int] = {}
     for number, sample in enumerate(samples):
@@ -93,7 +94,11 @@ def facts(samples: Sequence[Sample], *, believed_within: float) -> list[Fact]:
         for name, look in sample.looks.items():
             before = made[-1].nodes[name] if made else None
             if before is not None and before.mode is Mode.LOST:
+                lost[name] = clock
                 doubted[name] = clock + _doubt(before, believed_within)
+            if number and edited == clock and clock - lost.get(name, -HEARD) < HEARD:
+                # A rollout leaves a node alone until its kubelet says that the agent's pod is ready.
+                doubted[name] = max(doubted.get(name, 0.0), clock + HEARD)
             mode = _mode(sample, look, doubted=clock < doubted.get(name, 0.0))
             if mode is Mode.KNOWN and clock - edited >= HEARD:
                 heard[name] = sample.wanted

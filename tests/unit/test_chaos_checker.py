@@ -243,6 +243,18 @@ def test_containers_that_share_a_device_may_go_on_when_its_resource_has_left_the
     assert TWICE in kinds(run((5, left)))
 
 
+def test_an_edit_reaches_a_node_whose_agent_has_just_begun_a_little_later() -> None:
+    began, others = is_(agent=False)(GOOD), wants(selected=DEVICES | {"cam-2"})
+    more = but(others, is_(present=DEVICES | {"cam-2"}))
+
+    def broken_after(seconds: float) -> bool:
+        return (STATE, "one cam-2") in broken(run((5, began), (1, GOOD), (seconds, more)))
+
+    assert not broken_after(7)
+    assert broken_after(9)
+    assert (STATE, "one cam-2") in broken(run((20, GOOD), (4, more)))
+
+
 def test_a_statement_that_follows_a_restless_truth_at_a_distance_is_as_late_as_that_distance() -> None:
     # In use or not, second by second, and told one second late each time: never right, never later than that.
     used, free = GOOD, but(is_(held={}, running={}))
