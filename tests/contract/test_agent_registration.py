@@ -171,7 +171,11 @@ async def test_a_stream_is_never_ended_by_us_and_never_doubled(bench: Bench) -> 
     async with bench.agent():
         await bench.offers(1, 1)
         os.utime(bench.kubelet.socket)  # another ctime, the same kubelet, and its stream alive
-        await asyncio.sleep(1.2)  # longer than the agent's own look at the socket
+        bench.kubelet.directory.joinpath("news").touch()  # at which the agent looks at the socket
+        bench.plug("video1")
+        await bench.offers(2, 2)
+        bench.pull("video1")
+        await bench.offers(1, 2)
         assert len(bench.kubelet.registrations) == 1
 
 

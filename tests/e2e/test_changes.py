@@ -145,7 +145,7 @@ def test_a_daemonset_edited_by_hand_is_put_back(bed: Bed) -> None:
             {"name": "agent", "env": [{"name": "LD_PRELOAD", "value": "/x.so"}], "args": ["--log-level=debug"]},
             {"name": "sidecar", "image": "busybox:1.37", "command": ["sleep", "3600"]},
         ],
-        "hostPID": True,
+        "hostIPC": True,
     }
     patch = {"spec": {"template": {"spec": edits}}}
     bed.client.patch(*daemonset, patch, namespace=AGENTS, style="strategic")
