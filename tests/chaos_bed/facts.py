@@ -95,7 +95,7 @@ def facts(samples: Sequence[Sample], *, believed_within: float) -> list[Fact]:
             before = made[-1].nodes[name] if made else None
             if before is not None and before.mode is Mode.LOST:
                 lost[name] = clock
-                doubted[name] = clock + _doubt(before, believed_within)
+                doubted[name] = max(doubted.get(name, 0.0), clock + _doubt(before, believed_within))
             if number and edited == clock and clock - lost.get(name, -HEARD) < HEARD:
                 # A rollout leaves a node alone until its kubelet says that the agent's pod is ready.
                 doubted[name] = max(doubted.get(name, 0.0), clock + HEARD)

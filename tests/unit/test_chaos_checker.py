@@ -243,15 +243,21 @@ def test_containers_that_share_a_device_may_go_on_when_its_resource_has_left_the
     assert TWICE in kinds(run((5, left)))
 
 
-def test_an_edit_reaches_a_node_whose_agent_has_just_begun_a_little_later() -> None:
-    began, others = is_(agent=False)(GOOD), wants(selected=DEVICES | {"cam-2"})
-    more = but(others, is_(present=DEVICES | {"cam-2"}))
+@pytest.mark.parametrize("when", ["while its agent is away", "right after"])
+def test_an_edit_reaches_a_node_whose_agent_has_just_begun_a_little_later(when: str) -> None:
+    away = is_(agent=False)
+    more = but(wants(selected=DEVICES | {"cam-2"}), is_(present=DEVICES | {"cam-2"}))
+    at_first = (1, GOOD) if when == "right after" else (1, away(more))
 
-    def broken_after(seconds: float) -> bool:
-        return (STATE, "one cam-2") in broken(run((5, began), (1, GOOD), (seconds, more)))
+    def caught_within(seconds: float) -> bool:
+        return (STATE, "one cam-2") in broken(run((5, away(GOOD)), at_first, (seconds, more)))
 
-    assert not broken_after(7)
-    assert broken_after(9)
+    assert not caught_within(6.8)
+    assert caught_within(8.6)
+
+
+def test_an_edit_is_heard_of_in_time_where_the_agent_has_been_there_all_along() -> None:
+    more = but(wants(selected=DEVICES | {"cam-2"}), is_(present=DEVICES | {"cam-2"}))
     assert (STATE, "one cam-2") in broken(run((20, GOOD), (4, more)))
 
 
