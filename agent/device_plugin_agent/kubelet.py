@@ -29,7 +29,7 @@ API_VERSION = "v1beta1"
 
 _LOOK_AGAIN, _LOOK_UNTOLD = 5.0, 1.0
 """Seconds between looks at the kubelet's socket: behind the kernel's events, and where there are none. Each look wakes
-a process that has nothing else to do."""
+a process that has nothing else to do, and the kernel tells when it has dropped events (IN_Q_OVERFLOW, inotify(7))."""
 
 _REGISTER_DEADLINE = 30.0
 """Seconds. It bounds the kubelet's dialling back and GetDevicePluginOptions too (R3)."""

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from device_plugin_agent.clock import SystemClock
 from device_plugin_agent.kubelet import KubeletSocket, pause
 from device_plugin_agent.pulse import Pulse
 
@@ -44,4 +45,25 @@ async def test_where_events_tell_of_the_kubelets_socket_it_is_looked_at_less_oft
     waits = Waits()
     watching = asyncio.create_task(KubeletSocket(tmp_path / directory, waits).run())
     assert await waits.told.get() == seconds
+    watching.cancel()
+
+
+def overflow(directory: Path) -> None:
+    """More events than the kernel keeps; nothing reads them meanwhile, and the last it keeps tells of the rest."""
+    other = directory / "other"
+    for _ in range(int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())):
+        other.touch()
+        other.unlink()
+
+
+async def test_another_kubelet_of_which_the_kernel_dropped_the_events_is_found_at_once(tmp_path: Path) -> None:
+    file = tmp_path / "kubelet.sock"
+    file.touch()
+    socket = KubeletSocket(tmp_path, Pulse(SystemClock()))
+    watching = asyncio.create_task(socket.run())
+    first = await socket.present()
+    overflow(tmp_path)
+    file.rename(tmp_path / "old")
+    file.touch()
+    assert await socket.another_than(first, 1.0)
     watching.cancel()
