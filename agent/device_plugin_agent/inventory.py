@@ -41,6 +41,7 @@ class Inventory:
         self._cordoned: Mapping[str, str] = {}
         self._draining = False
         self._left: frozenset[str] = frozenset()
+        """IDs of what is there, was ours before this process began, and is not wanted now."""
 
     @property
     def entries(self) -> Mapping[str, Entry]:

@@ -93,13 +93,15 @@ def facts(samples: Sequence[Sample], *, believed_within: float) -> list[Fact]:
         nodes = {}
         for name, look in sample.looks.items():
             before = made[-1].nodes[name] if made else None
+            doubts = [doubted.get(name, 0.0)]
             if before is not None and before.mode is Mode.LOST:
                 lost[name] = clock
-                doubted[name] = max(doubted.get(name, 0.0), clock + _doubt(before, believed_within))
+                doubts.append(clock + _doubt(before, believed_within))
             if number and edited == clock and clock - lost.get(name, -HEARD) < HEARD:
                 # A rollout leaves a node alone until its kubelet says that the agent's pod is ready.
-                doubted[name] = max(doubted.get(name, 0.0), clock + HEARD)
-            mode = _mode(sample, look, doubted=clock < doubted.get(name, 0.0))
+                doubts.append(clock + HEARD)
+            doubted[name] = max(doubts)
+            mode = _mode(sample, look, doubted=clock < doubted[name])
             if mode is Mode.KNOWN and clock - edited >= HEARD:
                 heard[name] = sample.wanted
             nodes[name] = Node(

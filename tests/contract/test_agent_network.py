@@ -1,5 +1,6 @@
 """SR-IOV functions that come, go, lose their link and change their driver: what the kubelet and containers learn."""
 
+import asyncio
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -85,8 +86,9 @@ async def test_a_link_that_goes_is_told_of_the_functions_of_that_port_and_so_is_
     serve(bench, network(health=Health(failure_threshold=3, success_threshold=1)))
     async with bench.agent():
         await bench.offers(4, 4, NET)
-        machine.link(PORTS[0], "down")
-        await bench.offers(2, 4, NET)
+        async with asyncio.timeout(2):
+            machine.link(PORTS[0], "down")
+            await bench.offers(2, 4, NET)
         down, works = dict.fromkeys(FIRST[:2], "LinkDown"), dict.fromkeys(SECOND[:2], "Works")
         await bench.until(lambda: bench.states(NET) == down | works)
         messages = {device.message for device in bench.resource_status(NET).devices}

@@ -30,7 +30,7 @@ def deaf(template: Json, name: str, namespace: str) -> Json:
 def test_a_pod_that_is_told_to_end_as_it_begins_ends_at_once(bed: Bed, kind: str, namespace: str) -> None:
     bed.apply()
     bed.settled("NoDevicesFound")
-    owner = "device-plugin-operator" if kind == "Deployment" else bed.agent()["metadata"]["ownerReferences"][0]["name"]
+    owner = "device-plugin-operator" if kind == "Deployment" else f"{bed.name}-agent"
     template = bed.client.get("apps/v1", kind, owner, namespace=namespace)["spec"]["template"]
     name = f"{bed.name}-deaf"
     bed.client.create(deaf(template, name, namespace))

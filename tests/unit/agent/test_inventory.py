@@ -15,6 +15,15 @@ from device_plugin_api.resource import Health, Probe
 POD = Holder(namespace="default", pod="p", container="c")
 
 
+def working(*names: str) -> list[Device]:
+    """What the last agent process reported of devices that worked."""
+    stamp = "2026-11-23T10:00:00Z"
+    return [
+        Device(id=name, path=f"/dev/{name}", state=DeviceState.HEALTHY, reason="Works", last_transition_time=stamp)
+        for name in names
+    ]
+
+
 class Bench:
     """An inventory with a clock of its own."""
 
@@ -196,12 +205,7 @@ def test_what_is_missed_or_used_by_its_id_alone_is_known_better_by_the_last_repo
     bench = Bench()
     bench.inventory.miss(["a"], now=1e9, monotonic=bench.time)
     bench.use("b")
-    stamp = "2026-11-23T10:00:00Z"
-    reported = [
-        Device(id=name, path=f"/dev/{name}", state=DeviceState.HEALTHY, reason="Works", last_transition_time=stamp)
-        for name in ("a", "b")
-    ]
-    bench.inventory.adopt(reported, {"a": 5.0, "b": 6.0}, alike=True, monotonic=bench.time)
+    bench.inventory.adopt(working("a", "b"), {"a": 5.0, "b": 6.0}, alike=True, monotonic=bench.time)
     bench.see(after=1)
     told = {name: entry.track.message for name, entry in bench.inventory.entries.items()}
     assert told == {name: f"/dev/{name} is gone from the node" for name in ("a", "b")}
@@ -228,12 +232,7 @@ def test_what_was_ours_and_is_there_without_being_found_is_not_wanted_and_goes_w
 def test_what_another_configuration_had_reported_tells_since_when_and_no_more() -> None:
     bench = Bench()
     bench.see("a")
-    stamp = "2026-11-23T10:00:00Z"
-    reported = [
-        Device(id=name, path=f"/dev/{name}", state=DeviceState.HEALTHY, reason="Works", last_transition_time=stamp)
-        for name in ("a", "b")
-    ]
-    bench.inventory.adopt(reported, {"a": 5.0, "b": 6.0}, alike=False, monotonic=bench.time)
+    bench.inventory.adopt(working("a", "b"), {"a": 5.0, "b": 6.0}, alike=False, monotonic=bench.time)
     bench.see("a", after=1)
     assert bench.states == {"a": "Works"}
     assert bench.inventory.entries["a"].track.since == 5.0
