@@ -73,3 +73,7 @@ class Election:
     def leads(self, now: float) -> bool:
         """Whether nobody else can lead now, so that we may write."""
         return self.left(now) > 0
+
+    def lost(self, now: float) -> bool:
+        """Whether we led, and do so no more."""
+        return self._confirmed is not None and not self.leads(now)

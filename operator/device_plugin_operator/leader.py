@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from device_plugin_operator import paths
-from device_plugin_operator.client import JSON, ApiError, Client, RequestFailed
+from device_plugin_operator.client import JSON, ApiError, RequestFailed, Requests
 from device_plugin_operator.clock import Clock
 from device_plugin_operator.decode import Meta, Wire
 from device_plugin_operator.election import Election, Record, Timing
@@ -48,7 +48,7 @@ class Leader:
 
     def __init__(
         self,
-        client: Client,
+        client: Requests,
         clock: Clock,
         random: Callable[[], float],
         *,
@@ -62,6 +62,8 @@ class Leader:
         self._namespace = namespace
         self._election = Election(identity, timing or Timing())
         self._timing = self._election.timing
+        self._unanswered: asyncio.Task[bytes] | None = None
+        """Our last write, unless it succeeded: the API server may have stored it all the same."""
 
     @property
     def leads(self) -> bool:
@@ -111,12 +113,16 @@ class Leader:
 
     async def release(self) -> None:
         """Let the next one lead at once. Call it when nothing writes any more."""
-        known = self._election.record
-        if not self.leads or known is None:
+        if self._election.lost(self._clock.monotonic()):
             return
         try:
             async with asyncio.timeout(RELEASE):
-                await self._put(known, holder="", duration=1.0, transitions=known.transitions)
+                if self._unanswered is not None:
+                    await asyncio.wait({self._unanswered})
+                    await self._read()
+                known = self._election.record
+                if known is not None and known.holder == self._election.identity:
+                    await self._put(known, holder="", duration=1.0, transitions=known.transitions)
         except (RequestFailed, TimeoutError, msgspec.DecodeError) as error:
             _log.warning("Could not release the Lease", extra={"err": str(error) or type(error).__name__})
 
@@ -178,9 +184,13 @@ class Leader:
                 "leaseTransitions": transitions,
             },
         }
-        if known is None:
-            return _record(await self._client.request("POST", paths.leases(self._namespace), body=body))
-        return _record(await self._client.request("PUT", paths.lease(self._namespace, LEASE), body=body))
+        where = paths.lease(self._namespace, LEASE)
+        method, path = ("PUT", where) if known is not None else ("POST", paths.leases(self._namespace))
+        self._unanswered = asyncio.create_task(self._client.request(method, path, body=body))
+        # Who stops us must not stop the write: whether it was stored is known by its answer alone.
+        content = await asyncio.shield(self._unanswered)
+        self._unanswered = None
+        return _record(content)
 
 
 def _record(content: bytes) -> Record:
@@ -197,7 +207,7 @@ def _record(content: bytes) -> Record:
 class Fence:
     """A client that sends nothing unless we lead: a process that was frozen may find its lease gone when it goes on."""
 
-    def __init__(self, client: Client, leader: Leader) -> None:
+    def __init__(self, client: Requests, leader: Leader) -> None:
         self._client = client
         self._leader = leader
 

@@ -47,6 +47,16 @@ def test_who_sees_another_name_in_the_lease_leads_no_more() -> None:
     election.wrote(lease("me"), sent=1, now=1)
     election.saw(lease("other", version=2), 2)
     assert not election.leads(2)
+    assert election.lost(2)
+
+
+def test_who_never_led_has_lost_nothing() -> None:
+    election = Election("me", TIMING)
+    election.saw(lease("me"), 0)
+    assert not election.lost(100)
+    election.wrote(lease("me", version=2), sent=100, now=101)
+    assert not election.lost(109)
+    assert election.lost(110)
 
 
 def test_an_own_write_whose_answer_was_lost_may_be_repeated() -> None:
