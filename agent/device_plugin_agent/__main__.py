@@ -10,13 +10,15 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
-from device_plugin_agent import __version__, logs, settings
+from device_plugin_agent import logs, settings
 from device_plugin_agent.agent import Agent
-from device_plugin_agent.api_server import NotInCluster, in_cluster
+from device_plugin_agent.api_server import ApiServer
 from device_plugin_agent.clock import Clock, SystemClock
 from device_plugin_agent.node_api import FIELD_MANAGER, NodeApi
+from device_plugin_api import __version__
 from device_plugin_api.names import node_device_plugin_name
 from device_plugin_api.node import NodeSpec
+from device_plugin_api.service_account import NotInCluster, in_cluster
 
 _log = logging.getLogger("device_plugin_agent")
 
@@ -38,7 +40,7 @@ def main() -> None:
     try:
         asyncio.run(_run(given, clock, spec))
     except NotInCluster as error:
-        sys.exit(f"device-plugin-agent: {error}")
+        sys.exit(f"device-plugin-agent: {error}; give --config for a machine on its own")
     except Exception:
         # A line like all others: a traceback of its own would be twenty to what collects logs.
         _log.exception("Failed")
@@ -67,7 +69,7 @@ async def _run(given: settings.Settings, clock: Clock, spec: NodeSpec | None) ->
     if spec is not None:
         await _until_told(agent.run(None, spec))
         return
-    async with in_cluster(os.environ, f"{FIELD_MANAGER}/{__version__}") as server:
+    async with ApiServer(in_cluster(os.environ), agent=f"{FIELD_MANAGER}/{__version__}") as server:
         name = node_device_plugin_name(given.config_name, given.node_name)
         await _until_told(agent.run(NodeApi(server, name)))
 

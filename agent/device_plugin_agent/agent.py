@@ -10,7 +10,6 @@ from collections.abc import Callable
 import msgspec
 from prometheus_client import CollectorRegistry
 
-from device_plugin_agent import __version__
 from device_plugin_agent.agreement import Agreement, Slots
 from device_plugin_agent.cdi.upkeep import Upkeep
 from device_plugin_agent.census import Census, page
@@ -35,6 +34,7 @@ from device_plugin_agent.slots import device_of
 from device_plugin_agent.status import node_status
 from device_plugin_agent.supervisor import Supervisor
 from device_plugin_agent.trouble import Trouble
+from device_plugin_api import __version__
 from device_plugin_api.names import node_device_plugin_name
 from device_plugin_api.node import NodeSpec, NodeStatus
 

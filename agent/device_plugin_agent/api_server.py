@@ -1,10 +1,7 @@
-"""How a pod reaches the Kubernetes API server: address, authority and token as the kubelet gives them to it.
-
-https://kubernetes.io/docs/tasks/run-application/access-api-from-pod/#directly-accessing-the-rest-api
-"""
+"""The Kubernetes API server as an agent uses it."""
 
 import ssl
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from http import HTTPStatus
 from pathlib import Path
@@ -15,8 +12,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from device_plugin_agent.http_client import MOST, HttpClient, Response
-
-SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+from device_plugin_api.service_account import ServiceAccount
 
 
 class ApiError(Exception):
@@ -25,10 +21,6 @@ class ApiError(Exception):
     def __init__(self, code: int, message: str) -> None:
         super().__init__(f"{code}: {message}")
         self.code = code
-
-
-class NotInCluster(Exception):
-    """This process is in no pod that may talk to an API server."""
 
 
 class _Status(msgspec.Struct):
@@ -47,10 +39,11 @@ class ApiServer:
     Every method may raise ApiError, what HttpError names, and ValueError for an answer that cannot be read.
     """
 
-    def __init__(self, url: str, *, token: Path, agent: str, authority: Path | None = None) -> None:
-        self._token = token
+    def __init__(self, account: ServiceAccount, *, agent: str) -> None:
+        """`agent` says who asks, as in a browser's User-Agent."""
+        self._account = account
         self._agent = agent
-        self._http = HttpClient(url, trust(authority))
+        self._http = HttpClient(account.server, trust(account.ca_path))
 
     async def __aenter__(self) -> Self:
         await self._http.__aenter__()
@@ -88,10 +81,9 @@ class ApiServer:
                     yield event.type, bytes(event.object)
 
     def _headers(self) -> dict[str, str]:
-        """With the token read anew each time: the kubelet rotates it."""
         return {
             "Accept": "application/json",
-            "Authorization": f"Bearer {self._token.read_text().strip()}",
+            "Authorization": f"Bearer {self._account.token()}",
             "User-Agent": self._agent,
         }
 
@@ -108,19 +100,6 @@ async def _lines(response: Response) -> AsyncGenerator[bytes]:
                 raise ValueError(f"an event of more than {MOST} bytes")
     if rest:
         yield rest
-
-
-def in_cluster(environ: Mapping[str, str], agent: str, directory: Path = SERVICE_ACCOUNT) -> ApiServer:
-    """The API server of the cluster that this pod runs in; raises NotInCluster."""
-    host, port = environ.get("KUBERNETES_SERVICE_HOST"), environ.get("KUBERNETES_SERVICE_PORT")
-    token, authority = directory / "token", directory / "ca.crt"
-    if not host or not port or not token.exists():
-        raise NotInCluster(
-            f"no API server: this needs KUBERNETES_SERVICE_HOST, KUBERNETES_SERVICE_PORT and {directory}, which a pod "
-            "with a ServiceAccount has; give --config for a machine on its own"
-        )
-    address = f"[{host}]" if ":" in host else host
-    return ApiServer(f"https://{address}:{port}", token=token, agent=agent, authority=authority)
 
 
 def trust(authority: Path | None) -> ssl.SSLContext:

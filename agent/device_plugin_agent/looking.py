@@ -8,6 +8,7 @@ from device_plugin_agent.clock import Clock
 from device_plugin_agent.health.tracker import RECOVERY_PERIOD
 from device_plugin_agent.metrics import Metrics
 from device_plugin_agent.ownership import Ownership
+from device_plugin_agent.pace import Pace
 from device_plugin_agent.pulse import Pulse
 from device_plugin_agent.served import Served, serving
 from device_plugin_agent.serving import without_claimed, without_held, without_surplus, without_taken
@@ -19,8 +20,8 @@ from device_plugin_agent.watch import DirectoryWatch
 _SETTLE = 0.005
 """Seconds after a first event in which its companions (mknod, chmod, udev's links) arrive; one look sees them all."""
 
-_LOOK_INTERVAL = 0.1
-"""Seconds between two looks at least, however many events there are."""
+_LOOK_INTERVAL, _LOOKS_AT_ONCE = 0.1, 3
+"""Seconds between two looks, however many events there are; before that a few at once, for people plug by hand."""
 
 _LONGEST_TURN = 30.0
 """Seconds between two looks for work while nothing is served."""
@@ -55,7 +56,7 @@ class Looking:
         self._pulse = pulse
         self._there = there
         self._inventories_know = looked
-        self._looked_at = float("-inf")
+        self._pace = Pace(_LOOK_INTERVAL, at_once=_LOOKS_AT_ONCE)
 
     async def run(self) -> None:
         """Look until cancelled."""
@@ -74,7 +75,7 @@ class Looking:
                 if await self._events.after(seen, wait) != seen:
                     await asyncio.sleep(_SETTLE)
                     self.all_due()
-                    await self._pace()
+                    await asyncio.sleep(self._pace.wait(self._clock.monotonic()))
         finally:
             uevents.close()
             watch.close()
@@ -87,7 +88,6 @@ class Looking:
     def look(self) -> None:
         """Look at every resource whose time has come. Nothing in here waits: readers never see half a change."""
         now, monotonic = self._clock.now(), self._clock.monotonic()
-        self._looked_at = monotonic
         looked = self._discover(monotonic)
         claimed, held = self._ownership.claim(), self._ownership.held()
         for name, served in looked.items():
@@ -142,10 +142,6 @@ class Looking:
         if not self._served:
             return _LONGEST_TURN
         return max(0.0, min(served.due for served in self._served.values()) - self._clock.monotonic())
-
-    async def _pace(self) -> None:
-        """Keep looks apart when events come thick and fast."""
-        await asyncio.sleep(max(0.0, self._looked_at + _LOOK_INTERVAL - self._clock.monotonic()))
 
 
 def _period(served: Served) -> float:

@@ -16,11 +16,13 @@ from device_plugin_agent.inventory import Inventory
 from device_plugin_agent.kubelet_api import deviceplugin_pb2 as api
 from device_plugin_agent.kubelet_api import deviceplugin_pb2_grpc as rpc
 from device_plugin_agent.metrics import Metrics
+from device_plugin_agent.pace import Pace
 from device_plugin_agent.signal import Signal
 from device_plugin_api.resource import Resource
 
-LIST_INTERVAL = 0.1
-"""Seconds between two lists on one stream at least: each makes the kubelet rewrite its checkpoint (R15)."""
+LIST_INTERVAL, LISTS_AT_ONCE = 0.1, 3
+"""Seconds between two lists on one stream, after the first and a few more that may follow at once: each makes the
+kubelet rewrite its checkpoint (R15)."""
 
 _log = logging.getLogger(__name__)
 
@@ -100,6 +102,7 @@ class DevicePlugin(rpc.DevicePluginServicer):
     ) -> AsyncIterator[api.ListAndWatchResponse]:
         """The whole list at once, and again after each change, until the kubelet has to ask for other options."""
         stream = self.streams.open()
+        pace = Pace(LIST_INTERVAL, at_once=LISTS_AT_ONCE)
         try:
             told: api.ListAndWatchResponse | None = None
             while True:
@@ -108,12 +111,12 @@ class DevicePlugin(rpc.DevicePluginServicer):
                 if response != told:
                     told = response
                     yield response
-                    await asyncio.sleep(LIST_INTERVAL)
                 if self.leaving and not response.devices:
                     return  # the end of the stream carries what was sent before; breaking it off might not
                 if stream.options not in (None, self.options):
                     return  # only a new registration tells them
                 await self.changed.after(seen)
+                await asyncio.sleep(pace.wait(self._clock.monotonic()))
         finally:
             stream.closed.set()
 

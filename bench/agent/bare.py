@@ -10,6 +10,7 @@ from typing import Any
 import grpc
 import grpc.aio
 
+from bench import image
 from device_plugin_agent.kubelet_api import deviceplugin_pb2 as api
 
 
@@ -22,7 +23,9 @@ async def running(directory: Path) -> AsyncIterator[str]:
     """Its life, in a process of its own; the socket it serves on."""
     socket = directory / "bare.sock"
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "bench.agent.bare", str(socket)), stdout=asyncio.subprocess.PIPE
+        *(sys.executable, "-m", "bench.agent.bare", str(socket)),
+        stdout=asyncio.subprocess.PIPE,
+        env=image.environment(),
     )
     assert process.stdout is not None
     try:

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from bench import image
 from bench.agent.kubelet import Kubelet
 
 RESOURCE = "example.com/bench"
@@ -77,6 +78,7 @@ async def running(kubelet: Kubelet, config: str) -> AsyncIterator[Subject]:
             *("--state-dir", str(root / "state"), "--heartbeat-dir", str(root / "run")),
             *("--http-port", "0"),
             stderr=log,
+            env=image.environment(),
         )
     try:
         yield Subject(process, root / "dev", started)

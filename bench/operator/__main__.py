@@ -19,7 +19,6 @@ from typing import Any
 import msgspec
 from prometheus_client import CollectorRegistry
 
-from apiserver.operator_world import kubeconfig
 from apiserver_fixture import ControlPlane
 from apiserver_fixture.control_plane import free_ports
 from bench.figures import ms, percentile, row
@@ -57,8 +56,7 @@ class Bench:
         ]
         self.cluster = Cluster(self.api, self.agents, names.daemonset_name(_NAME))
         self.config = Config(self.api, _NAME)
-        token = plane.token_for("device-plugin-system", "device-plugin-operator")
-        self.operator = Operator(kubeconfig(plane, token), plane.folder, free_ports(1)[0])
+        self.operator = Operator(plane, free_ports(1)[0])
         self._server = plane.pids[1]
 
     def span(self, what: str) -> Span:

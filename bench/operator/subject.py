@@ -3,11 +3,21 @@
 import asyncio
 import sys
 import time
-from pathlib import Path
+from urllib.parse import urlsplit
 
+from apiserver_fixture import ControlPlane
 from apiserver_fixture.process import Process
+from bench import image
 from bench.operator.counters import Counters, parse
 from bench.process import Usage, usage
+
+# As in its image: without the kubernetes package, which kopf would load if it were there. Pods have what the kubelet
+# gives them of their ServiceAccount at one place; this one has a folder.
+_MAIN = (
+    "import functools, pathlib, sys; sys.modules['kubernetes'] = None; from device_plugin_operator import access; "
+    "access.in_cluster = functools.partial(access.in_cluster, directory=pathlib.Path(sys.argv.pop(1))); "
+    "from device_plugin_operator.__main__ import main; main()"
+)
 
 _END = 20.0
 """Seconds that it may take to end."""
@@ -16,21 +26,28 @@ _END = 20.0
 class Operator:
     """One process after another, on one port."""
 
-    def __init__(self, kubeconfig: Path, folder: Path, port: int) -> None:
+    def __init__(self, plane: ControlPlane, port: int) -> None:
+        account = plane.folder / "operator"
+        account.mkdir()
+        (account / "token").write_text(plane.token_for("device-plugin-system", "device-plugin-operator"))
+        (account / "ca.crt").write_bytes(plane.ca_file.read_bytes())
         self._command = [
-            sys.executable,
-            *("-m", "device_plugin_operator"),
-            *("--kubeconfig", str(kubeconfig)),
+            *(sys.executable, "-c", _MAIN, str(account)),
             *("--agent-image", "agent:bench"),
             *("--http-port", str(port)),
         ]
-        self._log = folder / "operator.log"
+        server = urlsplit(plane.url)
+        self._environment = image.environment() | {
+            "KUBERNETES_SERVICE_HOST": server.hostname or "",
+            "KUBERNETES_SERVICE_PORT": str(server.port),
+        }
+        self._log = plane.folder / "operator.log"
         self._port = port
         self._process: Process | None = None
 
     def start(self) -> float:
         """When it was started, by time.monotonic()."""
-        self._process = Process(self._command, self._log)
+        self._process = Process(self._command, self._log, self._environment)
         return time.monotonic()
 
     async def stop(self) -> None:

@@ -2,11 +2,10 @@
 
 import asyncio
 import logging
+import os
 import sys
 
-from kubernetes.aio.config import ConfigException
-
-from device_plugin_operator import logs
+from device_plugin_operator import access, logs
 from device_plugin_operator.client import Client
 from device_plugin_operator.metrics import Metrics
 from device_plugin_operator.runtime import Failed, Operator
@@ -19,10 +18,11 @@ async def run(settings: Settings) -> int:
     """The exit code: 0 after a wished end, 1 otherwise."""
     metrics = Metrics()
     try:
-        client = await Client.connect(settings.kubeconfig, on_answer=metrics.answered)
-    except ConfigException as error:
-        _log.error("Found no way to the API server: run in a pod, or give --kubeconfig", extra={"err": str(error)})
+        found = await access.find(settings.kubeconfig, os.environ)
+    except access.NoAccess as error:
+        _log.error("Found no way to the API server", extra={"err": str(error)})
         return 1
+    client = Client(found, on_answer=metrics.answered)
     operator = Operator(settings, client, metrics=metrics)
     operator.handle_signals()
     _log.info("Starting", extra={"agents_namespace": settings.agents_namespace, "agent_image": settings.agent_image})

@@ -6,9 +6,8 @@ from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from device_plugin_api import conditions
+from device_plugin_api import __version__, conditions
 from device_plugin_api.config import ConfigStatus
-from device_plugin_operator import __version__
 from device_plugin_operator.leader import LEASE
 from device_plugin_operator.metrics import CONTROLLER
 from device_plugin_operator.queue import WorkQueue

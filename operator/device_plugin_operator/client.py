@@ -1,20 +1,18 @@
-"""HTTP to the API server, raw bytes in and out. The only file that knows aiohttp and the kubernetes package.
+"""HTTP to the API server, raw bytes in and out. The only file that knows aiohttp.
 
-The package's own calls are slow, strict about partial objects and take an answer 201 to a patch for nothing; what it
-does well is finding out where the API server is and who we are.
+The kubernetes package's own calls are slow, strict about partial objects and take an answer 201 to a patch for nothing.
 """
 
 import asyncio
 import logging
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
 import aiohttp
 import msgspec
-from kubernetes.aio import config as kubernetes_config
-from kubernetes.aio.client import Configuration
+
+from device_plugin_operator.access import Access
 
 _TIMEOUT = aiohttp.ClientTimeout(total=60, sock_connect=10)
 
@@ -61,18 +59,6 @@ class _Status(msgspec.Struct):
     reason: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Credentials:
-    """Where the API server is and who we are, for others that talk to it."""
-
-    server: str
-    ca_path: str | None
-    certificate_path: str | None
-    private_key_path: str | None
-    token: str | None
-    insecure: bool
-
-
 class Requests(Protocol):
     """Whoever sends requests."""
 
@@ -90,42 +76,19 @@ class Requests(Protocol):
 
 
 class Client:
-    """One connection pool. `kubeconfig` None means: in a cluster, as the pod's ServiceAccount."""
+    """One connection pool. Nothing is sent before the first request."""
 
-    def __init__(self, configuration: Configuration, *, on_answer: OnAnswer = lambda *_: None) -> None:
-        self._configuration = configuration
+    def __init__(self, access: Access, *, on_answer: OnAnswer = lambda *_: None) -> None:
+        self.access = access
         self._on_answer = on_answer
-        self._server = str(configuration.host).rstrip("/")
-        self._ssl = _ssl_context(configuration) if self._server.startswith("https") else False
+        self._ssl = _ssl_context(access) if access.server.startswith("https") else False
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=64, ssl=self._ssl), read_bufsize=2**18, trust_env=True
         )
 
-    @classmethod
-    async def connect(cls, kubeconfig: str | None, *, on_answer: OnAnswer = lambda *_: None) -> "Client":
-        """A client for that cluster. Nothing is sent yet."""
-        configuration = Configuration()
-        if kubeconfig is None:
-            kubernetes_config.load_incluster_config(client_configuration=configuration)
-        else:
-            await kubernetes_config.load_kube_config(config_file=kubeconfig, client_configuration=configuration)
-        return cls(configuration, on_answer=on_answer)
-
     async def close(self) -> None:
         """Close all connections."""
         await self._session.close()
-
-    async def credentials(self) -> Credentials:
-        """As they are now: a token is read again from its file after a minute."""
-        scheme, _, token = (await self._authorization() or "").partition(" ")
-        return Credentials(
-            server=self._server,
-            ca_path=self._configuration.ssl_ca_cert or None,
-            certificate_path=self._configuration.cert_file or None,
-            private_key_path=self._configuration.key_file or None,
-            token=token if scheme.lower() == "bearer" else None,
-            insecure=not self._configuration.verify_ssl,
-        )
 
     async def request(
         self,
@@ -144,7 +107,7 @@ class Client:
         try:
             async with self._session.request(
                 method,
-                self._server + path,
+                self.access.server + path,
                 params=params,
                 data=data,
                 headers=await self._headers(content_type),
@@ -167,7 +130,7 @@ class Client:
         status = 0
         try:
             async with self._session.get(
-                self._server + path,
+                self.access.server + path,
                 params={**params, "watch": "true", "allowWatchBookmarks": "true"},
                 headers=await self._headers(JSON),
                 timeout=_WATCH_TIMEOUT,
@@ -188,26 +151,18 @@ class Client:
 
     async def _headers(self, content_type: str) -> dict[str, str]:
         headers = {"Accept": JSON, "Content-Type": content_type, "User-Agent": "device-plugin-operator"}
-        if authorization := await self._authorization():
+        if authorization := await self.access.authorization():
             headers["Authorization"] = authorization
         return headers
 
-    async def _authorization(self) -> str | None:
-        key = await self._configuration.get_api_key_with_prefix("BearerToken", alias="authorization")
-        if key:
-            scheme, _, token = str(key).partition(" ")
-            return f"{scheme.capitalize()} {token.strip()}"
-        basic = self._configuration.get_basic_auth_token() if self._configuration.username else None
-        return str(basic) if basic else None
 
-
-def _ssl_context(configuration: Configuration) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=configuration.ssl_ca_cert, cadata=configuration.ca_cert_data)
-    if configuration.cert_file:
-        context.load_cert_chain(configuration.cert_file, keyfile=configuration.key_file)
+def _ssl_context(access: Access) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=access.ca_path)
+    if access.certificate_path:
+        context.load_cert_chain(access.certificate_path, keyfile=access.private_key_path)
     # Cluster authorities made by older tools lack extensions that Python 3.13 asks for by default.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-    if not configuration.verify_ssl:
+    if access.insecure:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context

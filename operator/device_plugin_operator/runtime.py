@@ -133,7 +133,7 @@ class Operator:
         kopf_stop = asyncio.Event()
         kopf = asyncio.create_task(
             watch(
-                self._client,
+                self._client.access,
                 self._settings.agents_namespace,
                 self.changed,
                 stop=kopf_stop,

@@ -12,7 +12,7 @@ from typing import Any
 import kopf
 
 from device_plugin_api import group, names
-from device_plugin_operator.client import Client
+from device_plugin_operator.access import Access
 from device_plugin_operator.plan.daemonset import AGENT
 
 _TOKEN_LIFE = timedelta(minutes=1)
@@ -48,7 +48,7 @@ def _settings() -> kopf.OperatorSettings:
 
 
 async def watch(
-    client: Client, agents_namespace: str, changed: Callable[[str], None], *, stop: asyncio.Event, ready: asyncio.Event
+    access: Access, agents_namespace: str, changed: Callable[[str], None], *, stop: asyncio.Event, ready: asyncio.Event
 ) -> None:
     """Call `changed` with the name of each config that something has happened to, until `stop`. Raises when it fails.
 
@@ -58,17 +58,18 @@ async def watch(
 
     @kopf.on.login(registry=registry)
     async def login(**_: Any) -> kopf.ConnectionInfo:
-        known = await client.credentials()
+        scheme, token = (await access.authorization()).partition(" ")[::2]
+        bearer = scheme == "Bearer"
         return kopf.ConnectionInfo(
-            server=known.server,
-            ca_path=known.ca_path,
-            certificate_path=known.certificate_path,
-            private_key_path=known.private_key_path,
-            scheme="Bearer" if known.token else None,
-            token=known.token,
-            insecure=known.insecure,
+            server=access.server,
+            ca_path=access.ca_path,
+            certificate_path=access.certificate_path,
+            private_key_path=access.private_key_path,
+            scheme=scheme if bearer else None,
+            token=token if bearer else None,
+            insecure=access.insecure,
             trust_env=True,
-            expiration=datetime.now(UTC) + _TOKEN_LIFE if known.token else None,
+            expiration=datetime.now(UTC) + _TOKEN_LIFE if bearer else None,
         )
 
     @kopf.on.event(group.GROUP, group.VERSION, group.CONFIG_PLURAL, registry=registry)

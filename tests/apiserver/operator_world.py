@@ -13,6 +13,7 @@ import yaml
 
 from apiserver.objects import API_VERSION, CONFIG, NODE, Json, config
 from apiserver_fixture import ApiError, Client, ControlPlane, eventually
+from device_plugin_operator import access
 from device_plugin_operator.client import Client as OperatorClient
 from device_plugin_operator.clock import SystemClock
 from device_plugin_operator.runtime import Operator
@@ -82,7 +83,7 @@ class RunningOperator:
 
     async def _main(self) -> None:
         self._loop = asyncio.get_running_loop()
-        client = await OperatorClient.connect(self._settings.kubeconfig, on_answer=self._record)
+        client = OperatorClient(await access.find(self._settings.kubeconfig, {}), on_answer=self._record)
         try:
             self._operator = Operator(self._settings, client, self.clock)
             self._started.set()

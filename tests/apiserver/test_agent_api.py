@@ -11,6 +11,7 @@ from apiserver_fixture import Client, ControlPlane
 from device_plugin_agent.api_server import ApiError, ApiServer
 from device_plugin_agent.node_api import NodeApi
 from device_plugin_api.node import NodeStatus
+from device_plugin_api.service_account import ServiceAccount
 
 NAMESPACE, ACCOUNT, HOST = "device-plugin-agents", "device-plugin-agent", "node-of-agent-api"
 NAME = f"agent-api.{HOST}"
@@ -22,7 +23,7 @@ async def server(control_plane: ControlPlane, api: Client, tmp_path: Path) -> As
     api.create(node_object(NAME, configName="agent-api", nodeName=HOST))
     token = tmp_path / "token"
     token.write_text(control_plane.token_for(NAMESPACE, ACCOUNT, node=HOST))
-    async with ApiServer(control_plane.url, token=token, agent="test", authority=control_plane.ca_file) as made:
+    async with ApiServer(ServiceAccount(control_plane.url, token, control_plane.ca_file), agent="test") as made:
         yield made
     api.delete(API_VERSION, NODE, NAME)
     api.delete("v1", "Pod", f"{ACCOUNT}-{HOST}", namespace=NAMESPACE)

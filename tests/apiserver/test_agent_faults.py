@@ -17,6 +17,7 @@ from apiserver_fixture import Client, ControlPlane
 from contract.agent_bench import Bench
 from device_plugin_agent.api_server import ApiServer
 from device_plugin_agent.node_api import NodeApi
+from device_plugin_api.service_account import ServiceAccount
 from kubelet_double.double import KubeletDouble
 
 CONFIG, NAMESPACE, ACCOUNT, HOST = "agent-faults", "device-plugin-agents", "device-plugin-agent", "node-of-agent-faults"
@@ -76,7 +77,7 @@ async def between(
     token = tmp_path / "token"
     token.write_text(control_plane.token_for(NAMESPACE, ACCOUNT, node=HOST))
     with ApiProxy(control_plane.url, control_plane.ca_file) as proxy:
-        async with ApiServer(proxy.url, token=token, agent="test") as server:
+        async with ApiServer(ServiceAccount(proxy.url, token), agent="test") as server:
             yield Between(bench, proxy, NodeApi(server, NAME), api)
     api.delete(API_VERSION, NODE, NAME)
     api.delete("v1", "Pod", f"{ACCOUNT}-{HOST}", namespace=NAMESPACE)

@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -25,7 +25,7 @@ class Exited(Exception):
 class Process:
     """One daemon: its log goes into a file, Ctrl-C at the terminal does not reach it, no descriptor of ours does."""
 
-    def __init__(self, command: Sequence[str], log: Path) -> None:
+    def __init__(self, command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None) -> None:
         self.name = Path(command[0]).name
         self.log = log
         with log.open("wb") as output:
@@ -36,6 +36,7 @@ class Process:
                 stderr=subprocess.STDOUT,
                 close_fds=True,
                 start_new_session=True,
+                env=environment,
             )
 
     @property

@@ -15,6 +15,7 @@ from contract.faulty_api_server import Fault, FaultyApiServer
 from device_plugin_agent.api_server import ApiServer
 from device_plugin_agent.node_api import NodeApi
 from device_plugin_agent.report import LATE
+from device_plugin_api.service_account import ServiceAccount
 
 NAME = "cameras.node"
 
@@ -40,7 +41,7 @@ FAULTS: dict[str, Fault] = {
 async def through(server: FaultyApiServer, bench: Bench) -> AsyncIterator[NodeApi]:
     token = bench.state / "token"
     token.write_text("one")
-    async with ApiServer(server.url, token=token, agent="test") as api:
+    async with ApiServer(ServiceAccount(server.url, token), agent="test") as api:
         yield NodeApi(api, NAME)
 
 

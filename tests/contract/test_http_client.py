@@ -11,6 +11,7 @@ import pytest
 
 from device_plugin_agent.api_server import ApiServer
 from device_plugin_agent.http_client import HttpClient
+from device_plugin_api.service_account import ServiceAccount
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 LAST = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok"
@@ -135,7 +136,7 @@ async def test_an_event_without_end_is_not_taken_to_its_end(tmp_path: Path) -> N
 
     (tmp_path / "token").write_text("t")
     async with serving(serve) as client:
-        server = ApiServer("http://127.0.0.1", token=tmp_path / "token", agent="test")
+        server = ApiServer(ServiceAccount("http://127.0.0.1", tmp_path / "token"), agent="test")
         server._http = client
         with pytest.raises(ValueError, match="an event of more than"):
             async for _ in server.watch("/", field_selector="", seconds=1):
