@@ -20,7 +20,7 @@ async def run(settings: Settings) -> int:
     try:
         found = await access.find(settings.kubeconfig, os.environ)
     except access.NoAccess as error:
-        _log.error("Found no way to the API server", extra={"err": str(error)})
+        _log.error("Found no way to the API server: run in a pod, or give --kubeconfig", extra={"err": str(error)})
         return 1
     client = Client(found, on_answer=metrics.answered)
     operator = Operator(settings, client, metrics=metrics)

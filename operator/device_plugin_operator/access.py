@@ -34,7 +34,7 @@ def in_cluster(environ: Mapping[str, str], directory: Path = service_account.DIR
     try:
         given = service_account.in_cluster(environ, directory)
     except service_account.NotInCluster as error:
-        raise NoAccess(f"{error}; give --kubeconfig for a machine outside the cluster") from error
+        raise NoAccess(str(error)) from error
 
     async def authorization() -> str:
         return f"Bearer {given.token()}"
