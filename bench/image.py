@@ -9,7 +9,8 @@ _BYTECODE = Path(tempfile.gettempdir()) / "device-plugins-bench-bytecode"
 
 def environment() -> dict[str, str]:
     """Ours and the images', but that the bytecode is written at a program's first start and kept."""
-    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    others = ("PYTHONDONTWRITEBYTECODE", "KUBECONFIG")
+    kept = {name: value for name, value in os.environ.items() if name not in others}
     return kept | {
         "PYTHONPYCACHEPREFIX": str(_BYTECODE),
         "PYTHONOPTIMIZE": "2",

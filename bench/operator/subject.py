@@ -65,6 +65,8 @@ class Operator:
     async def until_ready(self) -> None:
         """Wait for /readyz."""
         while not (await self._get("/readyz")).startswith("HTTP/1.1 200"):
+            assert self._process is not None
+            self._process.check()
             await asyncio.sleep(0.05)
 
     async def counters(self) -> Counters:
