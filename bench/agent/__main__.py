@@ -41,7 +41,7 @@ def main() -> None:
 
 
 async def _agent(idle: float, many: int) -> None:
-    await _yardstick()
+    await _yardstick(idle)
     await _starts()
     with _node() as kubelet:
         async with kubelet.running(), subject.running(kubelet, subject.PATHS) as agent:
@@ -67,16 +67,18 @@ async def _agent(idle: float, many: int) -> None:
         row("one device more", await subject.refusal(kubelet, subject.simulated(MAX_SLOTS // _SHARES + 1, _SHARES)))
 
 
-async def _yardstick() -> None:
+async def _yardstick(idle: float) -> None:
     with tempfile.TemporaryDirectory(prefix="dp-bench-") as root:
-        async with bare.running(Path(root)) as socket:
-            took, _ = await calls.allocate(socket, "bench0", 10_000, 1)
-    row("this machine: Allocate of a bare gRPC server, 1 connection: p50 / p99", _percentiles(took))
+        async with bare.running(Path(root)) as server:
+            took, _ = await calls.allocate(server.socket, "bench0", 10_000, 1)
+            row("this machine: Allocate of a bare gRPC server, 1 connection: p50 / p99", _percentiles(took))
+            async with calls.watching(server.socket):
+                await _resting("this machine: a bare gRPC server, one stream open", server.pid, idle)
 
 
 async def _other(socket: str, pid: int | None, idle: float) -> None:
-    response = await calls.first_list(socket)
-    row("devices", str(len(response.devices)))
+    async with calls.watching(socket) as response:
+        row("devices", str(len(response.devices)))
     if pid is not None:
         await _resting("idle", pid, idle)
     await _allocate(socket, next(each.ID for each in response.devices if each.health == "Healthy"), 10_000, pid)

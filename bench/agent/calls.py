@@ -2,6 +2,8 @@
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import grpc.aio
 
@@ -10,13 +12,13 @@ from device_plugin_agent.kubelet_api import deviceplugin_pb2 as api
 from device_plugin_agent.kubelet_api import deviceplugin_pb2_grpc as rpc
 
 
-async def first_list(socket: str) -> api.ListAndWatchResponse:
-    """What the plugin offers."""
+@asynccontextmanager
+async def watching(socket: str) -> AsyncIterator[api.ListAndWatchResponse]:
+    """What the plugin offers first; its stream is kept open."""
     options = (("grpc.max_receive_message_length", MAX_MESSAGE),)
     async with grpc.aio.insecure_channel(f"unix:{socket}", options=options) as channel:
-        async for response in rpc.DevicePluginStub(channel).ListAndWatch(api.Empty()):
-            return response
-    raise RuntimeError(f"{socket} ended its list without a word")
+        stream = rpc.DevicePluginStub(channel).ListAndWatch(api.Empty())
+        yield await anext(aiter(stream))
 
 
 async def allocate(socket: str, device: str, calls: int, connections: int) -> tuple[list[float], float]:
