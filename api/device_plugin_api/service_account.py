@@ -30,11 +30,11 @@ class ServiceAccount(msgspec.Struct, frozen=True):
 def in_cluster(environ: Mapping[str, str], directory: Path = DIRECTORY) -> ServiceAccount:
     """What this pod was given; raises NotInCluster."""
     host, port = environ.get("KUBERNETES_SERVICE_HOST"), environ.get("KUBERNETES_SERVICE_PORT")
-    token = directory / "token"
-    if not host or not port or not token.exists():
+    token, authority = directory / "token", directory / "ca.crt"
+    if not host or not port or not token.exists() or not authority.exists():
         raise NotInCluster(
             f"no API server: this needs KUBERNETES_SERVICE_HOST, KUBERNETES_SERVICE_PORT and {directory}, which a pod "
             "with a ServiceAccount has"
         )
     address = f"[{host}]" if ":" in host else host
-    return ServiceAccount(f"https://{address}:{port}", token, directory / "ca.crt")
+    return ServiceAccount(f"https://{address}:{port}", token, authority)

@@ -27,6 +27,7 @@ def kubeconfig(folder: Path, user: dict[str, str]) -> str:
 
 async def test_in_a_pod_it_is_the_pods_service_account_with_the_token_of_the_moment(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("old")
+    (tmp_path / "ca.crt").write_text("authority")
     access = in_cluster(ENVIRON, tmp_path)
     assert (access.server, access.ca_path) == ("https://10.96.0.1:443", str(tmp_path / "ca.crt"))
     (tmp_path / "token").write_text("new")
