@@ -52,7 +52,7 @@ def parse(argv: Sequence[str], environ: Mapping[str, str] = os.environ) -> Setti
     flag("kubelet-root", "/var/lib/kubelet", "the kubelets' root directory; device-plugins does not follow it")
     flag("http-port", "8080", "port of /healthz, /readyz and /metrics; 0 takes any")
     flag("log-level", "info", "how much is logged", choices=("debug", "info", "warning", "error"))
-    flag("kubeconfig", environ.get("KUBECONFIG", ""), "how to reach the cluster from outside of it")
+    flag("kubeconfig", environ.get("KUBECONFIG", ""), "the way from outside of a cluster; needs the extra kubeconfig")
     for name, text in (
         ("allow-block-devices", "let agents offer block devices that a config selects"),
         ("allow-memory-devices", "let agents offer /dev/mem, /dev/kmem and /dev/port"),
