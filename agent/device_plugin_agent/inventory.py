@@ -42,6 +42,10 @@ class Inventory:
         self._draining = False
         self._left: frozenset[str] = frozenset()
         """IDs of what is there, was ours before this process began, and is not wanted now."""
+        self._unselected: frozenset[str] = frozenset()
+        """IDs of what was not wanted any more when the resource left the configuration."""
+        self._awaited: frozenset[str] = frozenset()
+        """IDs of what the configuration wants again: it is missing if the next look does not find it."""
 
     @property
     def entries(self) -> Mapping[str, Entry]:
@@ -67,6 +71,7 @@ class Inventory:
         if discovery.steps != self.steps:
             self.steps = discovery.steps
             self.version += 1
+        self._awaited = frozenset()
         self._replace(entries)
         self._forget(monotonic)
 
@@ -182,17 +187,20 @@ class Inventory:
 
     def reselect(self) -> None:
         """The configuration selects anew: what the next look does not find is not missing but no longer wanted."""
+        self._awaited = frozenset()
         self._replace(
             {device_id: replace(entry, selected=False) for device_id, entry in self._entries.items()}, quietly=True
         )
 
     def restore(self) -> None:
-        """The resource is back in the configuration; the next look tells what it selects."""
+        """The resource is back in the configuration, as it was; the next look tells what is missing of it."""
         self._draining = False
+        self._awaited = frozenset(self._entries) - self._unselected
 
     def drain(self, *, now: float, monotonic: float) -> None:
         """The resource leaves the configuration: free devices go, used ones stay Unhealthy until they are free."""
         self._draining = True
+        self._unselected = frozenset(device_id for device_id, entry in self._entries.items() if not entry.selected)
         self._replace({device_id: unwanted(entry, now) for device_id, entry in self._entries.items()})
         self._forget(monotonic)
 
@@ -222,6 +230,8 @@ class Inventory:
         why = discovery.withheld.get(device_id)
         if why is not None:
             return unwanted(known, now, CLAIMED, why)
+        if device_id in self._awaited and device_id not in found:
+            known = replace(known, selected=True)
         seen = look(
             known, found.get(device_id), discovery.unfit.get(device_id), self.health, now=now, monotonic=monotonic
         )

@@ -1,6 +1,9 @@
 """The agent and its configuration: changes, rejections, and life without the API server."""
 
+from contextlib import AsyncExitStack
+
 import msgspec
+import pytest
 
 from contract.agent_bench import CAMERA, Bench, resource, spec
 from device_plugin_agent.entry import ALLOCATION_GRACE
@@ -112,6 +115,28 @@ async def test_a_resource_that_drains_and_comes_back_after_a_restart_is_offered_
         await bench.offers(0, 1)
         bench.api.put(spec(resource(), resource(OTHER, "/dev/other*"), revision="r3"))
         await bench.offers(2, 2)
+        await bench.until(lambda: bench.states() == {"video0": "Works", "video1": "Works"})
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_a_used_device_that_vanished_while_its_resource_was_away_is_missing_when_that_comes_back(
+    bench: Bench, restarted: bool
+) -> None:
+    bench.plug("video0", "video1")
+    both = (resource(), resource(OTHER, "/dev/other*"))
+    bench.api.put(spec(*both))
+    async with AsyncExitStack() as agents:
+        await agents.enter_async_context(bench.agent())
+        await drains(bench, Pod("p"))
+        (taken,) = bench.states()
+        if restarted:
+            await agents.aclose()
+            await agents.enter_async_context(bench.agent())
+            await bench.offers(0, 1)
+        bench.pull(taken)
+        bench.api.put(spec(*both, revision="r3"))
+        await bench.until(lambda: bench.states() == {"video0": "Works", "video1": "Works", taken: "DeviceMissing"})
+        bench.plug(taken)
         await bench.until(lambda: bench.states() == {"video0": "Works", "video1": "Works"})
 
 

@@ -288,6 +288,52 @@ def test_a_resource_that_comes_back_while_draining_offers_its_devices_again() ->
     assert bench.states == {"a": "Works", "b": "Works"}
 
 
+def test_a_used_device_that_vanished_while_its_resource_was_away_is_missing_when_that_comes_back() -> None:
+    bench = Bench()
+    bench.see("a", "b")
+    bench.use("a")
+    bench.inventory.drain(now=1e9, monotonic=bench.time)
+    bench.see("b", after=1)
+    assert bench.states == {"a": "NotSelected"}
+    bench.inventory.restore()
+    bench.see("b", after=1)
+    assert bench.states == {"a": "DeviceMissing", "b": "Works"}
+    bench.see("a", "b", after=1)
+    assert bench.states == {"a": "Works", "b": "Works"}
+
+
+def test_so_it_is_when_the_resource_left_before_this_process_began() -> None:
+    bench = Bench()
+    bench.inventory.drain(now=1e9, monotonic=bench.time)
+    bench.use("a")
+    bench.inventory.restore()
+    bench.see(after=1)
+    assert bench.states == {"a": "DeviceMissing"}
+
+
+def test_what_was_left_out_before_its_resource_went_stays_left_out_when_that_comes_back() -> None:
+    bench = Bench()
+    bench.see("a")
+    bench.use("a")
+    bench.inventory.reselect()
+    bench.see(after=1)
+    bench.inventory.drain(now=1e9, monotonic=bench.time)
+    bench.inventory.restore()
+    bench.see(after=1)
+    assert bench.states == {"a": "NotSelected"}
+
+
+def test_what_a_resource_that_comes_back_with_another_selection_leaves_out_is_not_missing() -> None:
+    bench = Bench()
+    bench.see("a")
+    bench.use("a")
+    bench.inventory.drain(now=1e9, monotonic=bench.time)
+    bench.inventory.restore()
+    bench.inventory.reselect()
+    bench.see(after=1)
+    assert bench.states == {"a": "NotSelected"}
+
+
 def test_a_new_process_keeps_since_when_and_misses_what_vanished_meanwhile() -> None:
     bench = Bench()
     bench.see("a")
