@@ -32,7 +32,8 @@ class Inventory:
     `version` moves with every change that somebody has to be told of: an Allocate is none, who asked for it knows.
     """
 
-    def __init__(self, health: Health, replicas: int = 1) -> None:
+    def __init__(self, health: Health, replicas: int = 1, *, use_known: bool = True) -> None:
+        """`use_known`: whether podresources has told who has what; before `use`, what is left out may be in use."""
         self.health = health
         self.replicas = replicas
         self.version = 0
@@ -40,6 +41,7 @@ class Inventory:
         self._entries: dict[str, Entry] = {}
         self._cordoned: Mapping[str, str] = {}
         self._draining = False
+        self._use_known = use_known
         self._left: frozenset[str] = frozenset()
         """IDs of what is there, was ours before this process began, and is not wanted now."""
         self._unselected: frozenset[str] = frozenset()
@@ -80,6 +82,7 @@ class Inventory:
 
         `asked` is the monotonic time of the question: what it names of earlier Allocates it will miss no more.
         """
+        self._use_known = True
         use: dict[str, dict[str, tuple[Holder, ...]]] = {}
         for slot_id in sorted(holders):
             use.setdefault(device_of(slot_id), {})[slot_id] = holders[slot_id]
@@ -251,7 +254,8 @@ class Inventory:
             device_id: without_old_allocations(entry, monotonic) if entry.allocated_at else entry
             for device_id, entry in self._entries.items()
         }
-        self._replace({device_id: entry for device_id, entry in entries.items() if not forgettable(entry, monotonic)})
+        kept = {device_id: entry for device_id, entry in entries.items() if not forgettable(entry, monotonic)}
+        self._replace(kept if self._use_known or self._draining else entries)
 
     def _replace(self, entries: dict[str, Entry], *, quietly: bool = False) -> None:
         if entries != self._entries:

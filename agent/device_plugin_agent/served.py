@@ -93,13 +93,14 @@ class Starter:
         *,
         preview: bool,
         resumed: bool,
+        use_known: bool,
         former: asyncio.Task[None] | None,
         known: Iterable[asyncio.Event],
         tell: Tell,
     ) -> Served:
         """Begin. It registers once its devices were looked at, `known` has come, and its `former` self is gone."""
         resource = wanted.resource
-        inventory = Inventory(resource.health, resource.sharing.replicas)
+        inventory = Inventory(resource.health, resource.sharing.replicas, use_known=use_known)
         plugin = DevicePlugin(
             resource,
             inventory,

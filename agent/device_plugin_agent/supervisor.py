@@ -239,6 +239,7 @@ class Supervisor:
             self._cdi.file(name),
             preview=preview,
             resumed=resumed,
+            use_known=preview or self._ownership.use_known.is_set(),  # a preview has no use
             former=former,
             known=(self._ownership.use_known,) if resumed else (),
             tell=lambda seen: self._probed(name, seen),

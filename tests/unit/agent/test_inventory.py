@@ -311,6 +311,17 @@ def test_so_it_is_when_the_resource_left_before_this_process_began() -> None:
     assert bench.states == {"a": "DeviceMissing"}
 
 
+def test_what_is_left_out_before_anybody_knows_who_has_it_stays_listed_until_that_is_known() -> None:
+    bench = Bench()
+    bench.inventory = Inventory(Health(success_threshold=1), use_known=False)
+    bench.see("a", "b", "c")
+    bench.inventory.reselect()
+    bench.see("c", after=1)
+    assert bench.states == {"a": "NotSelected", "b": "NotSelected", "c": "Works"}
+    bench.use("a")
+    assert bench.states == {"a": "NotSelected", "c": "Works"}
+
+
 def test_what_was_left_out_before_its_resource_went_stays_left_out_when_that_comes_back() -> None:
     bench = Bench()
     bench.see("a")
