@@ -254,8 +254,10 @@ class Inventory:
             device_id: without_old_allocations(entry, monotonic) if entry.allocated_at else entry
             for device_id, entry in self._entries.items()
         }
-        kept = {device_id: entry for device_id, entry in entries.items() if not forgettable(entry, monotonic)}
-        self._replace(kept if self._use_known or self._draining else entries)
+        # Of a resource that leaves, nothing waits for podresources: it ends with its last device.
+        if self._use_known or self._draining:
+            entries = {device_id: entry for device_id, entry in entries.items() if not forgettable(entry, monotonic)}
+        self._replace(entries)
 
     def _replace(self, entries: dict[str, Entry], *, quietly: bool = False) -> None:
         if entries != self._entries:

@@ -1,4 +1,4 @@
-"""HTTP to the API server, raw bytes in and out. The only file that knows aiohttp.
+"""HTTP to the API server, raw bytes in and out. The only file that knows aiohttp's client.
 
 The kubernetes package's own calls are slow, strict about partial objects and take an answer 201 to a patch for nothing.
 """

@@ -302,7 +302,7 @@ def test_a_used_device_that_vanished_while_its_resource_was_away_is_missing_when
     assert bench.states == {"a": "Works", "b": "Works"}
 
 
-def test_so_it_is_when_the_resource_left_before_this_process_began() -> None:
+def test_a_used_device_is_missing_too_if_its_resource_left_before_this_process_began() -> None:
     bench = Bench()
     bench.inventory.drain(now=1e9, monotonic=bench.time)
     bench.use("a")

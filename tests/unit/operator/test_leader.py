@@ -64,6 +64,17 @@ def candidate(server: Server, identity: str = "me") -> Leader:
     return Leader(server, SystemClock(), lambda: 0.0, namespace="system", identity=identity)
 
 
+async def end_without_an_answer(server: Server, leader: Leader) -> None:
+    """Its first write is stored, its answer is lost, and it is told to end."""
+    server.loses_answers = True
+    acquiring = asyncio.create_task(leader.acquire())
+    while server.holder is None:
+        await asyncio.sleep(0)
+    acquiring.cancel()
+    await asyncio.wait({acquiring})
+    server.loses_answers = False
+
+
 async def test_a_leader_that_ends_gives_its_lease_up(server: Server) -> None:
     leader = candidate(server)
     await leader.acquire()
@@ -88,13 +99,7 @@ async def test_who_ends_while_its_first_write_is_under_way_gives_up_what_was_sto
 
 async def test_who_ends_after_a_write_whose_answer_was_lost_gives_up_what_was_stored(server: Server) -> None:
     leader = candidate(server)
-    server.loses_answers = True
-    acquiring = asyncio.create_task(leader.acquire())
-    while server.holder is None:
-        await asyncio.sleep(0)
-    acquiring.cancel()
-    await asyncio.wait({acquiring})
-    server.loses_answers = False
+    await end_without_an_answer(server, leader)
     await leader.release()
     assert server.holder == ""
 
@@ -114,13 +119,7 @@ async def test_who_ends_without_an_answer_does_not_wait_for_ever(
 
 async def test_a_lease_that_another_has_by_now_stays_as_it_is(server: Server) -> None:
     leader, other = candidate(server), candidate(server, "other")
-    server.loses_answers = True
-    acquiring = asyncio.create_task(leader.acquire())
-    while server.holder is None:
-        await asyncio.sleep(0)
-    acquiring.cancel()
-    await asyncio.wait({acquiring})
-    server.loses_answers = False
+    await end_without_an_answer(server, leader)
     server.lease = None
     await other.acquire()
     await leader.release()
