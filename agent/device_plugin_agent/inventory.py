@@ -59,6 +59,11 @@ class Inventory:
         """Whether no device is on its way back to Healthy."""
         return all(entry.settled for entry in self._entries.values())
 
+    @property
+    def drained(self) -> bool:
+        """Whether the resource has left the configuration and nobody has anything of it any more."""
+        return self._draining and self._use_known and not self._entries
+
     def observe(self, discovery: Discovery, *, now: float, monotonic: float) -> None:
         """Take in one look at the host. `now` is Unix time."""
         found = {candidate.id: candidate for candidate in discovery.candidates}
@@ -254,8 +259,7 @@ class Inventory:
             device_id: without_old_allocations(entry, monotonic) if entry.allocated_at else entry
             for device_id, entry in self._entries.items()
         }
-        # Of a resource that leaves, nothing waits for podresources: it ends with its last device.
-        if self._use_known or self._draining:
+        if self._use_known:
             entries = {device_id: entry for device_id, entry in entries.items() if not forgettable(entry, monotonic)}
         self._replace(entries)
 

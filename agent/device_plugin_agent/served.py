@@ -45,8 +45,6 @@ class Served:
     probing: asyncio.Task[None]
     preview: bool
     """Looked at and reported, and nothing else."""
-    resumed: bool
-    """Whether another process began to drain it: then podresources alone can tell what is still in use."""
     draining: bool = False
     due: float = 0.0
     """Monotonic time of the next look."""
@@ -92,7 +90,6 @@ class Starter:
         cdi: CdiFile,
         *,
         preview: bool,
-        resumed: bool,
         use_known: bool,
         former: asyncio.Task[None] | None,
         known: Iterable[asyncio.Event],
@@ -134,7 +131,6 @@ class Starter:
             task=self._tasks.create_task(serving),
             probing=self._tasks.create_task(prober.run()),
             preview=preview,
-            resumed=resumed,
         )
 
     def end(self, served: Served, ended: Callable[[], None]) -> asyncio.Task[None]:

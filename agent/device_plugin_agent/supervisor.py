@@ -183,15 +183,14 @@ class Supervisor:
         """Take in who has what, as podresources knew when it was asked; whether any device of ours is in use."""
         now, monotonic = self._clock.now(), self._clock.monotonic()
         in_use = False
-        ours = serving(self._served)
-        for name, served in ours.items():
+        for name, served in serving(self._served).items():
             holders = use.get(name, {})
             in_use = in_use or bool(holders)
             with self._telling.news(served):
                 served.inventory.use(holders, now=now, monotonic=monotonic, asked=asked)
         more = self._ownership.heard()
         self._end_drained()
-        self._telling.heard(use, ours.keys())
+        self._telling.heard(use, serving(self._served).keys())
         if more:
             self._events.fire()
         return in_use
@@ -238,7 +237,6 @@ class Supervisor:
             wanted,
             self._cdi.file(name),
             preview=preview,
-            resumed=resumed,
             use_known=preview or self._ownership.use_known.is_set(),  # a preview has no use
             former=former,
             known=(self._ownership.use_known,) if resumed else (),
@@ -289,8 +287,7 @@ class Supervisor:
 
     def _end_drained(self) -> None:
         for name, served in list(self._served.items()):
-            known = self._ownership.use_known.is_set() or not served.resumed
-            if served.draining and known and not served.inventory.entries:
+            if served.inventory.drained:
                 self._telling.write_files(served)
                 del self._served[name]
                 self._ending[name] = served, self._starter.end(served, partial(self._ended, served))

@@ -2,6 +2,7 @@
 
 from contextlib import AsyncExitStack
 
+import grpc
 import msgspec
 import pytest
 
@@ -82,6 +83,46 @@ async def test_a_resource_that_drains_is_still_told_of_by_the_next_agent_process
     async with bench.agent():
         await bench.offers(0, 0, OTHER)
         await bench.until(lambda: len(bench.kubelet.registrations) == 5)
+
+
+async def test_a_resource_that_leaves_before_podresources_answered_stays_until_it_is_known_who_has_what(
+    bench: Bench,
+) -> None:
+    bench.plug("video0", "video1")
+    both = (resource(), resource(OTHER, "/dev/other*"))
+    bench.api.put(spec(*both))
+    pod = Pod("p")
+    async with bench.agent():
+        await bench.offers(2, 2)
+        await bench.hand_out(pod)
+        (taken,) = (device.id for device in bench.resource_status().devices if device.allocated_to)
+    bench.kubelet.faults.refuse_podresources = grpc.StatusCode.UNAVAILABLE
+    async with bench.agent():
+        await bench.offers(2, 2)
+        bench.api.put(spec(both[1], revision="r2"))
+        await bench.until(lambda: bench.states() == {"video0": "NotSelected", "video1": "NotSelected"})
+        await bench.offers(0, 2)
+        bench.kubelet.faults.refuse_podresources = None
+        await bench.until(lambda: bench.states() == {taken: "NotSelected"})
+        bench.kubelet.delete_pod(pod)
+        await bench.until(lambda: [each.name for each in bench.api.reported().resources] == [OTHER])
+
+
+async def test_a_resource_that_left_while_no_agent_ran_stays_for_who_has_its_devices(bench: Bench) -> None:
+    bench.plug("video0", "video1")
+    both = (resource(), resource(OTHER, "/dev/other*"))
+    bench.api.put(spec(*both))
+    pod = Pod("p")
+    async with bench.agent():
+        await bench.offers(2, 2)
+        await bench.hand_out(pod)
+        (taken,) = (device.id for device in bench.resource_status().devices if device.allocated_to)
+    bench.api.put(spec(both[1], revision="r2"))
+    async with bench.agent():
+        await bench.until(lambda: bench.api.reported().observed_revision == "r2")
+        await bench.until(lambda: bench.states() == {taken: "NotSelected"})
+        bench.kubelet.delete_pod(pod)
+        await bench.until(lambda: [each.name for each in bench.api.reported().resources] == [OTHER])
 
 
 async def test_a_device_left_out_while_a_container_has_it_is_told_as_such_by_the_next_agent_process_too(

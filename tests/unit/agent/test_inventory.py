@@ -322,6 +322,17 @@ def test_what_is_left_out_before_anybody_knows_who_has_it_stays_listed_until_tha
     assert bench.states == {"a": "NotSelected", "c": "Works"}
 
 
+def test_a_resource_that_leaves_before_anybody_knows_who_has_it_ends_no_sooner_than_that_is_known() -> None:
+    bench = Bench()
+    bench.inventory = Inventory(Health(success_threshold=1), use_known=False)
+    bench.inventory.drain(now=1e9, monotonic=bench.time)
+    assert not bench.inventory.drained
+    bench.use("a")
+    assert bench.states == {"a": "NotSelected"} and not bench.inventory.drained
+    bench.use()
+    assert bench.states == {} and bench.inventory.drained
+
+
 def test_what_was_left_out_before_its_resource_went_stays_left_out_when_that_comes_back() -> None:
     bench = Bench()
     bench.see("a")
