@@ -74,6 +74,11 @@ class Entry:
         )
 
     @property
+    def places(self) -> frozenset[str]:
+        """Host paths that lead to something for as long as it is on the node; none when that is not known."""
+        return self.device.marks or frozenset(filter(None, (self.device.path,)))
+
+    @property
     def bare(self) -> bool:
         """Whether nothing but its ID is known of it."""
         return not self.present and self.device == Candidate(id=self.device.id)
@@ -141,6 +146,12 @@ def unwanted(entry: Entry, now: float, reason: str = NOT_SELECTED, why: str = "n
     since = entry.track.since if entry.track.state is DeviceState.UNHEALTHY else now
     track = Track(state=DeviceState.UNHEALTHY, reason=reason, message=f"{why}; {_LEAVES}", since=since)
     return replace(entry, track=track, selected=False)
+
+
+def unwanted_and_gone(entry: Entry, now: float) -> Entry:
+    """The same of one that has left the node: nobody can tell whether it would be wanted if it came back."""
+    seen = exists(None, _name(entry.device))
+    return unwanted(entry, now, seen.reason, seen.message)
 
 
 def recognised(entry: Entry, found: Mapping[str, Candidate]) -> Entry:

@@ -1,6 +1,6 @@
 """The one table of a resource's devices: discovery, health and use come in, everything else reads it."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from device_plugin_agent.entry import (
@@ -16,6 +16,7 @@ from device_plugin_agent.entry import (
     recognised,
     reported,
     unwanted,
+    unwanted_and_gone,
     without_old_allocations,
 )
 from device_plugin_agent.health.tracker import Observation, step
@@ -64,15 +65,23 @@ class Inventory:
         """Whether the resource has left the configuration and nobody has anything of it any more."""
         return self._draining and self._use_known and not self._entries
 
-    def observe(self, discovery: Discovery, *, now: float, monotonic: float) -> None:
-        """Take in one look at the host. `now` is Unix time."""
+    def observe(self, discovery: Discovery, *, gone: Collection[str] = (), now: float, monotonic: float) -> None:
+        """Take in one look at the host. `now` is Unix time.
+
+        `gone`: IDs of what was not wanted before this look, and is not on the node any more.
+        """
         found = {candidate.id: candidate for candidate in discovery.candidates}
         if self._draining:
-            self._replace({device_id: recognised(entry, found) for device_id, entry in self._entries.items()})
+            self._replace(
+                {
+                    device_id: _left_out(recognised(entry, found), device_id in gone, now)
+                    for device_id, entry in self._entries.items()
+                }
+            )
             self._forget(monotonic)
             return
         entries = {
-            device_id: self._seen(device_id, found, discovery, now, monotonic)
+            device_id: self._seen(device_id, found, discovery, gone, now, monotonic)
             for device_id in sorted({*found, *self._entries})
         }
         if discovery.steps != self.steps:
@@ -229,7 +238,13 @@ class Inventory:
         return SlotCounts(total=len(self.slots(entry)), used=len(entry.use))
 
     def _seen(
-        self, device_id: str, found: Mapping[str, Candidate], discovery: Discovery, now: float, monotonic: float
+        self,
+        device_id: str,
+        found: Mapping[str, Candidate],
+        discovery: Discovery,
+        gone: Collection[str],
+        now: float,
+        monotonic: float,
     ) -> Entry:
         """A device, known or new, after this look."""
         known = self._entries.get(device_id)
@@ -240,6 +255,8 @@ class Inventory:
             return unwanted(known, now, CLAIMED, why)
         if device_id in self._awaited and device_id not in found:
             known = replace(known, selected=True)
+        if device_id in gone and device_id not in found and not known.selected:
+            return _left_out(known, True, now)
         seen = look(
             known, found.get(device_id), discovery.unfit.get(device_id), self.health, now=now, monotonic=monotonic
         )
@@ -268,3 +285,7 @@ class Inventory:
             self._entries = entries
             if not quietly:
                 self.version += 1
+
+
+def _left_out(entry: Entry, gone: bool, now: float) -> Entry:
+    return unwanted_and_gone(entry, now) if gone else unwanted(entry, now)

@@ -93,7 +93,9 @@ class Looking:
         for name, served in looked.items():
             found = without_held(served.discovery, _of(name, held))
             with self._telling.news(served):
-                served.inventory.observe(without_claimed(found, _of(name, claimed)), now=now, monotonic=monotonic)
+                served.inventory.observe(
+                    without_claimed(found, _of(name, claimed)), gone=self._gone(served), now=now, monotonic=monotonic
+                )
             served.looked.set()
             self._telling.write_files(served)
             served.due = monotonic + _period(served)
@@ -133,6 +135,14 @@ class Looking:
                 served.inventory.leave((device for device in there if there[device]), now=now)
                 gone = (device for device in there if not there[device])
                 served.inventory.miss(gone, now=now, monotonic=monotonic)
+
+    def _gone(self, served: Served) -> frozenset[str]:
+        """What is kept for a container only, and is not on the node any more."""
+        return frozenset(
+            device_id
+            for device_id, entry in served.inventory.entries.items()
+            if not entry.selected and entry.places and not any(map(self._there, entry.places))
+        )
 
     def _happened(self, event: Uevent | None) -> None:
         if event is None or any(served.source.concerns(event) for served in self._served.values()):

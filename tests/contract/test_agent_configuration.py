@@ -181,6 +181,27 @@ async def test_a_used_device_that_vanished_while_its_resource_was_away_is_missin
         await bench.until(lambda: bench.states() == {"video0": "Works", "video1": "Works"})
 
 
+async def test_a_used_device_that_is_pulled_while_it_is_left_out_is_missing_whatever_is_selected_then(
+    bench: Bench,
+) -> None:
+    bench.plug("video0", "video1")
+    bench.api.put(spec())
+    async with bench.agent():
+        await bench.offers(2, 2)
+        await bench.hand_out(Pod("p"))
+        (taken,) = (device for device in bench.resource_status().devices if device.allocated_to)
+        (left,) = bench.states().keys() - {taken.id}
+        bench.api.put(spec(resource(include=f"/dev/{left}"), revision="r2"))
+        await bench.until(lambda: bench.states() == {taken.id: "NotSelected", left: "Works"})
+        bench.pull(taken.id)
+        await bench.until(lambda: bench.states() == {taken.id: "DeviceMissing", left: "Works"})
+        bench.api.put(spec(revision="r3"))
+        await bench.until(lambda: bench.api.reported().observed_revision == "r3")
+        assert bench.states() == {taken.id: "DeviceMissing", left: "Works"}
+        bench.plug(taken.id)
+        await bench.until(lambda: bench.states() == {"video0": "Works", "video1": "Works"})
+
+
 async def test_a_renamed_resource_does_not_offer_again_what_a_container_still_has(bench: Bench) -> None:
     bench.plug("video0")
     bench.api.put(spec(resource()))

@@ -31,13 +31,13 @@ class Bench:
         self.inventory = Inventory(Health(success_threshold=1), replicas)
         self.time = 100.0
 
-    def see(self, *names: str, after: float = 0) -> None:
+    def see(self, *names: str, after: float = 0, gone: tuple[str, ...] = ()) -> None:
         found = tuple(Candidate(id=name, path=f"/dev/{name}", nodes=(f"/dev/{name}",)) for name in names)
-        self.take(Discovery(candidates=found, steps=()), after=after)
+        self.take(Discovery(candidates=found, steps=()), after=after, gone=gone)
 
-    def take(self, discovery: Discovery, after: float = 0) -> None:
+    def take(self, discovery: Discovery, after: float = 0, gone: tuple[str, ...] = ()) -> None:
         self.time += after
-        self.inventory.observe(discovery, now=self.time + 1e9, monotonic=self.time)
+        self.inventory.observe(discovery, gone=gone, now=self.time + 1e9, monotonic=self.time)
 
     def use(self, *names: str) -> None:
         self.inventory.use(dict.fromkeys(names, (POD,)), now=self.time + 1e9, monotonic=self.time, asked=self.time)
@@ -255,6 +255,41 @@ def test_a_device_that_is_no_longer_selected_goes_when_it_is_free() -> None:
     assert not bench.inventory.entries["a"].healthy
     bench.use()
     assert bench.states == {"c": "Works"}
+
+
+@pytest.mark.parametrize("draining", [False, True])
+def test_a_used_device_that_is_not_wanted_and_leaves_the_node_is_missing_until_it_is_back(draining: bool) -> None:
+    bench = Bench()
+    bench.see("a", "b")
+    bench.use("a")
+    if draining:
+        bench.inventory.drain(now=1e9, monotonic=bench.time)
+    else:
+        bench.inventory.reselect()
+    bench.see(after=1)
+    assert bench.states["a"] == "NotSelected"
+    bench.see(after=1, gone=("a",))
+    assert bench.states["a"] == "DeviceMissing"
+    told = bench.inventory.entries["a"].track.message
+    assert told == "/dev/a is gone from the node; it goes when the container that has it ends"
+    bench.see(after=1)
+    assert bench.states["a"] == "NotSelected"
+    bench.use()
+    assert bench.states == {}
+
+
+def test_a_used_device_that_leaves_the_node_as_the_selection_changes_is_missing_and_works_when_it_is_back() -> None:
+    bench = Bench()
+    bench.see("a", "b")
+    bench.use("a")
+    bench.inventory.reselect()
+    bench.see("b", after=1)
+    bench.inventory.reselect()
+    bench.see("b", after=1, gone=("a",))
+    assert bench.states == {"a": "DeviceMissing", "b": "Works"}
+    bench.see("a", "b", after=1)
+    bench.see("a", "b", after=1)
+    assert bench.states == {"a": "Works", "b": "Works"}
 
 
 def test_a_device_that_is_still_selected_after_a_change_stays_healthy_throughout() -> None:

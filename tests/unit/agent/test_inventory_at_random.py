@@ -42,9 +42,16 @@ class Devices(RuleBasedStateMachine):
         self.used: set[str] = set()
 
     @rule(
-        there=NAMES, unfit=NAMES, withheld=NAMES, driver=st.sampled_from("xy"), after=st.sampled_from([0.05, 1, 4, 40])
+        there=NAMES,
+        gone=NAMES,
+        unfit=NAMES,
+        withheld=NAMES,
+        driver=st.sampled_from("xy"),
+        after=st.sampled_from([0.05, 1, 4, 40]),
     )
-    def look(self, there: set[str], unfit: set[str], withheld: set[str], driver: str, after: float) -> None:
+    def look(
+        self, there: set[str], gone: set[str], unfit: set[str], withheld: set[str], driver: str, after: float
+    ) -> None:
         self.time += after
         self.there = there - unfit - withheld
         self.inventory.observe(
@@ -54,6 +61,7 @@ class Devices(RuleBasedStateMachine):
                 unfit={name: Unfit(reason="UsedByHost", why="the host uses it") for name in unfit},
                 withheld=dict.fromkeys(withheld - unfit, "belongs to config other"),
             ),
+            gone=gone,
             now=self.now,
             monotonic=self.time,
         )
