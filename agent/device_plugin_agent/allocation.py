@@ -1,7 +1,8 @@
 """From devices to what a container gets: nodes, environment, mounts, annotations. Pure."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from device_plugin_agent import customary
 from device_plugin_agent.entry import Entry
@@ -20,8 +21,7 @@ class Refused(Exception):
     """Devices that must not be handed out; the text tells which and why (R11)."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class DeviceNode:
+class DeviceNode(msgspec.Struct, frozen=True, kw_only=True):
     """One device node of the host in a container."""
 
     host_path: str
@@ -29,8 +29,7 @@ class DeviceNode:
     permissions: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class Grant:
+class Grant(msgspec.Struct, frozen=True, kw_only=True):
     """What one container gets for its devices of one resource."""
 
     env: Mapping[str, str]

@@ -3,7 +3,6 @@
 import hashlib
 import logging
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -24,8 +23,7 @@ class _Saved(Struct, rename="camel", kw_only=True):
     leaving: msgspec.Raw = _NOTHING
 
 
-@dataclass(frozen=True, kw_only=True)
-class Desired:
+class Desired(msgspec.Struct, frozen=True, kw_only=True):
     """What this node shall run, and what it may not simply stop running."""
 
     spec: NodeSpec

@@ -1,7 +1,9 @@
 """One device and all that is known of it, and what a look at it means. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+
+import msgspec
+from msgspec.structs import replace
 
 from device_plugin_agent.health.probes import EXISTS, exists
 from device_plugin_agent.health.tracker import Track, step
@@ -29,24 +31,23 @@ Tracks = Mapping[Probe, Track | None]
 """A device's probes, Exists first; None for one that has not looked yet."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """One device and all that is known of it."""
 
     device: Candidate
     """As last seen."""
     track: Track
     """What everybody is told."""
-    tracks: Tracks = field(default_factory=dict)
+    tracks: Tracks = msgspec.field(default_factory=dict)
     worst: Track | None = None
     """The worst of `tracks`: what would be told if it neither flapped nor were cordoned."""
     flaps: Flaps = STEADY
     present: bool = True
     selected: bool = True
     """Whether the configuration still wants it."""
-    use: Mapping[str, tuple[Holder, ...]] = field(default_factory=dict)
+    use: Mapping[str, tuple[Holder, ...]] = msgspec.field(default_factory=dict)
     """Slot → who has it, for those that somebody has."""
-    allocated_at: Mapping[str, float] = field(default_factory=dict)
+    allocated_at: Mapping[str, float] = msgspec.field(default_factory=dict)
     """Slot → monotonic time of its last Allocate, for as long as podresources may not know of it (R8)."""
     gone_at: float | None = None
     """Monotonic time of the look that missed it first."""

@@ -3,7 +3,8 @@
 import asyncio
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
+
+import msgspec
 
 _DEADLINE = 5.0
 """Seconds for a question and its answer."""
@@ -14,8 +15,7 @@ _MOST_OPEN = 64
 """Connections at once. Whoever reaches the pod may open them: they must not cost the agent its memory or its files."""
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """A status and a text for people."""
 
     ok: bool

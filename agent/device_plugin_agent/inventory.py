@@ -1,7 +1,8 @@
 """The one table of a resource's devices: discovery, health and use come in, everything else reads it."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from device_plugin_agent.entry import (
     CLAIMED,

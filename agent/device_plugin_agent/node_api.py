@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
@@ -20,8 +19,7 @@ Unavailable = (ApiError, *HttpError, ValueError)
 _PATH = f"/apis/{group.GROUP}/{group.VERSION}/{group.NODE_PLURAL}"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Seen:
+class Seen(msgspec.Struct, frozen=True, kw_only=True):
     """The object as the API server has it, undecoded: a newer operator may have written it."""
 
     uid: str

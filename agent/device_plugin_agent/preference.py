@@ -2,9 +2,10 @@
 
 import heapq
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import combinations, islice
 from typing import TypeVar
+
+import msgspec
 
 from device_plugin_agent.entry import Entry
 from device_plugin_agent.slots import device_of
@@ -25,8 +26,7 @@ Root = tuple[int | None, str]
 """NUMA node and PCI root: where a device hangs, as far as is known."""
 
 
-@dataclass(kw_only=True)
-class _Offer:
+class _Offer(msgspec.Struct, kw_only=True):
     """One device in a request."""
 
     device: str
@@ -35,7 +35,7 @@ class _Offer:
     """The group of linked devices that it is in; empty when it is in none."""
     replicas: int
     must: int = 0
-    free: list[str] = field(default_factory=list)
+    free: list[str] = msgspec.field(default_factory=list)
     """Free slots beside those that must be included."""
 
     @property

@@ -1,10 +1,9 @@
 """What is known of a resource's registration."""
 
-from dataclasses import dataclass
+import msgspec
 
 
-@dataclass(frozen=True, kw_only=True)
-class Registered:
+class Registered(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the kubelet has the resource now, and what it said when it has not."""
 
     now: bool = False

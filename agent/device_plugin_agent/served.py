@@ -4,8 +4,9 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from device_plugin_agent.cdi.files import CdiFile
 from device_plugin_agent.clock import Clock
@@ -28,8 +29,7 @@ _NOT_LOOKED = Discovery(candidates=(), steps=())
 _log = logging.getLogger(__name__)
 
 
-@dataclass(kw_only=True)
-class Served:
+class Served(msgspec.Struct, kw_only=True):
     """A resource and all that works for it."""
 
     resource: Resource

@@ -1,9 +1,10 @@
 """What it takes to serve a resource, decided before anything is touched."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 
+import msgspec
 from msgspec import structs
+from msgspec.structs import replace
 
 from device_plugin_agent.clock import Clock
 from device_plugin_agent.health.probes import FPGA_PORT, LINK, Polled, polled
@@ -22,8 +23,7 @@ class Rejected(ValueError):
     """A configuration that cannot be served; the text names the resource and what is wrong."""
 
 
-@dataclass(frozen=True)
-class Prepared:
+class Prepared(msgspec.Struct, frozen=True):
     """A resource that passed every check, and what looks at its devices."""
 
     resource: Resource

@@ -4,16 +4,16 @@ import argparse
 import os
 import socket
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+
+import msgspec
 
 from device_plugin_agent.sources import HostView
 from device_plugin_api.hostpaths import DEVICE_INFO, HEARTBEATS
 
 
-@dataclass(frozen=True, kw_only=True)
-class Settings:
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that is fixed for the life of one agent process."""
 
     config_name: str

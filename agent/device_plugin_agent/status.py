@@ -1,7 +1,6 @@
 """From what is served to a NodeDevicePlugin's status. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 import msgspec
 from msgspec.structs import replace
@@ -32,8 +31,7 @@ _MAX_MESSAGE = 256
 _PREVIEW = "not to be registered: the mode is Preview"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Offer:
+class Offer(msgspec.Struct, frozen=True, kw_only=True):
     """One resource as it is served."""
 
     name: str

@@ -6,7 +6,8 @@ import logging
 import os
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
+
+import msgspec
 
 _KOBJECT_UEVENT = 15
 """NETLINK_KOBJECT_UEVENT of linux/netlink.h; group 1 is the kernel's, group 2 is udev's."""
@@ -18,8 +19,7 @@ _MOST = 65536
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Uevent:
+class Uevent(msgspec.Struct, frozen=True, kw_only=True):
     """One event; lib/kobject_uevent.c."""
 
     action: str

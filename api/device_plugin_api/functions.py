@@ -1,10 +1,9 @@
 """Virtual functions by their physical one and their numbers: `enp2s0f0#0,2-7`."""
 
-from dataclasses import dataclass
+import msgspec
 
 
-@dataclass(frozen=True, kw_only=True)
-class FunctionRange:
+class FunctionRange(msgspec.Struct, frozen=True, kw_only=True):
     """Some or all functions of one physical function."""
 
     owner: str

@@ -1,11 +1,11 @@
 """How buses name what hangs on them: one grammar for the API server (RE2) and for Python, and its words for people."""
 
 import re
-from dataclasses import dataclass
+
+import msgspec
 
 
-@dataclass(frozen=True)
-class Form:
+class Form(msgspec.Struct, frozen=True):
     """What a name looks like."""
 
     pattern: str

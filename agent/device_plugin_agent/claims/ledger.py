@@ -5,8 +5,8 @@ stops offering it, and lets go once no container has it. So at no moment do two 
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 
+import msgspec
 from msgspec import Struct, structs
 
 Named = tuple[str, str]
@@ -16,8 +16,7 @@ YOUNGEST = "~"
 """Behind every timestamp: a config whose age is not known comes last."""
 
 
-@dataclass(frozen=True, kw_only=True, order=True)
-class Claimant:
+class Claimant(msgspec.Struct, frozen=True, kw_only=True, order=True):
     """A config on this node. Sorted: who comes first."""
 
     created: str = YOUNGEST

@@ -2,7 +2,8 @@
 
 import os
 import stat
-from dataclasses import dataclass
+
+import msgspec
 
 from device_plugin_agent.clock import Clock
 from device_plugin_agent.health.tracker import WORKS, Look, Observation
@@ -11,8 +12,7 @@ from device_plugin_api.hostpaths import HEARTBEATS
 from device_plugin_api.resource import Probe
 
 
-@dataclass(frozen=True, slots=True)
-class Beat:
+class Beat(msgspec.Struct, frozen=True):
     """The last sign of life."""
 
     stamp: float

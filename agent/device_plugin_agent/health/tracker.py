@@ -1,7 +1,9 @@
 """From what was seen to a device's state: thresholds, recovery, and never a state without a reason. Pure."""
 
-from dataclasses import dataclass, replace
 from enum import Enum
+
+import msgspec
+from msgspec.structs import replace
 
 from device_plugin_api.node import DeviceState
 from device_plugin_api.resource import Health
@@ -23,8 +25,7 @@ class Look(Enum):
     """Nobody can look at it now, so certain that one look is enough: it is Unknown for as long as that lasts."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Observation:
+class Observation(msgspec.Struct, frozen=True, kw_only=True):
     """One look, and why."""
 
     look: Look
@@ -35,8 +36,7 @@ class Observation:
 WORKS = Observation(look=Look.GOOD, reason="Works")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Track:
+class Track(msgspec.Struct, frozen=True, kw_only=True):
     """A device's state and how it came to it."""
 
     state: DeviceState

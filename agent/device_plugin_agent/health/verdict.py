@@ -1,7 +1,9 @@
 """From the tracks of a device's probes to the state that is shown: the worst, damped while it flaps. Pure."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+
+import msgspec
+from msgspec.structs import replace
 
 from device_plugin_agent.health.tracker import Track
 from device_plugin_api.node import DeviceState
@@ -19,8 +21,7 @@ _SHOWN_COUNTS = (1000, 500, 200, 100, 50, 20, 10, FLAP_TURNS)
 """The count is shown in steps: each change of the message is a write to the API server."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Flaps:
+class Flaps(msgspec.Struct, frozen=True, kw_only=True):
     """How restless a device has been of late."""
 
     turns: tuple[float, ...] = ()

@@ -1,9 +1,10 @@
 """What every source answers."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
+
+import msgspec
 
 from device_plugin_agent.uevents import Uevent
 from device_plugin_api.node import SelectionStep
@@ -18,8 +19,7 @@ NODE_MISSING = "NodeMissing"
 """Reason of a device that is there, without a device node that a container needs."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Unfit:
+class Unfit(msgspec.Struct, frozen=True, kw_only=True):
     """Why a device that is there is not offered."""
 
     reason: str
@@ -32,8 +32,7 @@ class Unfit:
     """Whether it is as good as ever, and another resource's now: it goes as soon as no container has it."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Candidate:
+class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     """One physical device as it is now."""
 
     id: str
@@ -55,7 +54,7 @@ class Candidate:
     uplink: str = ""
     """The directory in the host's /sys of what it reaches its network through, when that is another device."""
     numa_node: int | None = None
-    attributes: Mapping[str, str] = field(default_factory=dict)
+    attributes: Mapping[str, str] = msgspec.field(default_factory=dict)
     failure: str | None = None
     """Why its state could not be seen, when it could not."""
     trouble: Unfit | None = None
@@ -67,17 +66,16 @@ class Candidate:
         return frozenset((*self.nodes, *self.hardware, *((self.file,) if self.file else ())))
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Discovery:
+class Discovery(msgspec.Struct, frozen=True, kw_only=True):
     """What one look at the host found, and how the selection came to it."""
 
     candidates: tuple[Candidate, ...]
     steps: tuple[SelectionStep, ...]
     changes_in: float | None = None
     """Seconds after which it is different without any event; None when that cannot be known."""
-    withheld: Mapping[str, str] = field(default_factory=dict)
+    withheld: Mapping[str, str] = msgspec.field(default_factory=dict)
     """IDs of what is there and belongs to another config, and why it is not offered."""
-    unfit: Mapping[str, Unfit] = field(default_factory=dict)
+    unfit: Mapping[str, Unfit] = msgspec.field(default_factory=dict)
     """IDs of what is there and cannot be offered now, for reasons better than that it is gone."""
     pending: bool = False
     """Whether the look goes on elsewhere, and nothing is known yet."""

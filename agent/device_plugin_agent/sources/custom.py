@@ -6,10 +6,11 @@ device node that a config could not select.
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Protocol
+
+from msgspec.structs import replace
 
 from device_plugin_agent.sources import sysfs_device
 from device_plugin_agent.sources.base import Candidate, Discovery, Source, Unfit
@@ -111,7 +112,7 @@ class _Judge:
             try:
                 sysfs_device.checked(self._host, path.removeprefix(f"{DEVICE_ROOT}/"))
             except sysfs_device.NoNode as refusal:
-                yield f"{path}: {refusal.why}"
+                yield f"{path}: {refusal}"
 
 
 def _bounded(candidate: Candidate) -> Candidate:

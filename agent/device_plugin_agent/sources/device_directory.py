@@ -3,8 +3,9 @@
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from device_plugin_agent.sources.host import HostView
 from device_plugin_api.hostpaths import DEVICE_ROOT
@@ -15,8 +16,7 @@ MOST_NODES = 64
 _MOST_DIRECTORIES = 64
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Content:
+class Content(msgspec.Struct, frozen=True, kw_only=True):
     """What a container gets of a directory."""
 
     nodes: tuple[str, ...]
@@ -27,11 +27,8 @@ class Content:
     """The other nodes in it, each with the reason."""
 
 
-@dataclass(frozen=True)
 class Unfit(Exception):
     """Why it cannot be offered."""
-
-    why: str
 
 
 def look(host: HostView, directory: str) -> Content:

@@ -2,8 +2,9 @@
 
 import logging
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from device_plugin_agent.sources.base import Discovery, Source, Watching
 from device_plugin_agent.sources.selection import printable

@@ -1,9 +1,9 @@
 """Intel FPGAs: their ports as they are programmed, or their regions to be programmed."""
 
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 from msgspec import structs
 
 from device_plugin_agent.sources import fpga_card, pci_function, sysfs_device
@@ -23,8 +23,7 @@ NOT_PROGRAMMABLE = "NotProgrammable"
 REGION_MISSING = "RegionMissing"
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Found:
+class _Found(msgspec.Struct, frozen=True, kw_only=True):
     """What may become one device."""
 
     id: str

@@ -6,16 +6,16 @@ sysfs-class-fpga-region. The older one comes with Intel's OPAE, and has the same
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from device_plugin_agent.sources import sysfs_device
 from device_plugin_agent.sources.host import HostView
 from device_plugin_api.hardware import FPGA_ID, NO_FPGA_ID
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Driver:
+class _Driver(msgspec.Struct, frozen=True, kw_only=True):
     """What a kernel driver calls things."""
 
     class_: str
@@ -42,8 +42,7 @@ _DRIVERS = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Id:
+class Id(msgspec.Struct, frozen=True, kw_only=True):
     """Of an accelerator function or an interface."""
 
     text: str = ""
@@ -52,8 +51,7 @@ class Id:
     """Why there is none, worded for people."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Engine:
+class Engine(msgspec.Struct, frozen=True, kw_only=True):
     """The management engine of an FPGA."""
 
     name: str
@@ -61,8 +59,7 @@ class Engine:
     interface: Id
 
 
-@dataclass(frozen=True, kw_only=True)
-class Port:
+class Port(msgspec.Struct, frozen=True, kw_only=True):
     """What programs reach an accelerator function through."""
 
     name: str
@@ -72,8 +69,7 @@ class Port:
     afu: Id
 
 
-@dataclass(frozen=True, kw_only=True)
-class Card:
+class Card(msgspec.Struct, frozen=True, kw_only=True):
     """One function of PCI, or one device of a platform: an FPGA, or a virtual function with one of its ports."""
 
     device: Path

@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
+
+import msgspec
 
 from device_plugin_agent.sources.base import Candidate, Discovery, Source
 from device_plugin_agent.sources.identity import id_of_group
@@ -19,8 +20,7 @@ GROUP_INCOMPLETE = "GroupIncomplete"
 _NUMBER = re.compile(r"[0-9]+")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Member:
+class Member(msgspec.Struct, frozen=True, kw_only=True):
     """A place in the group, and who finds what may take it."""
 
     name: str
@@ -28,10 +28,9 @@ class Member:
     source: Source
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Group:
+class _Group(msgspec.Struct, frozen=True, kw_only=True):
     id: str
-    found: dict[str, list[Candidate]] = field(default_factory=dict)
+    found: dict[str, list[Candidate]] = msgspec.field(default_factory=dict)
     """Member → what fits there."""
 
 

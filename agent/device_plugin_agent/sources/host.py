@@ -3,8 +3,9 @@
 import errno
 import os
 import stat
-from dataclasses import dataclass, field
 from pathlib import Path
+
+import msgspec
 
 from device_plugin_agent.sources.nvidia.worker import Nvml
 from device_plugin_api.hostpaths import DEVICE_ROOT, HEARTBEATS
@@ -19,8 +20,7 @@ _DISKS = frozenset({"nvme", "nvme-generic", "scsi_generic", "bsg", "mtd"})
 """Subsystems whose character devices read and write whole disks."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class HostView:
+class HostView(msgspec.Struct, frozen=True, kw_only=True):
     """Where the host's trees are mounted, and the operator's word on dangerous devices."""
 
     dev_root: Path
@@ -32,7 +32,7 @@ class HostView:
     """What drivers tell of themselves, the host's although it is the agent's own /proc."""
     cdi_dirs: tuple[Path, ...] = (Path("/etc/cdi"), Path("/var/run/cdi"))
     """Where container runtimes look for CDI specs."""
-    nvml: Nvml = field(default_factory=Nvml, compare=False)
+    nvml: Nvml = msgspec.field(default_factory=Nvml, compare=False)
     """The NVIDIA driver's own library. Nothing is loaded before somebody asks it."""
     allow_block_devices: bool = False
     allow_memory_devices: bool = False

@@ -5,9 +5,9 @@ Source of the ABI: Documentation/ABI/testing/sysfs-bus-pci (sriov_numvfs, physfn
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
 from msgspec import structs
 
 from device_plugin_agent.sources import netdev, pci_function, sysfs_device
@@ -36,14 +36,13 @@ _VDPA_DRIVERS = {"vhost_vdpa": "vhost", "virtio_vdpa": "virtio"}
 USED_BY_HOST = "UsedByHost"
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Port:
+class _Port(msgspec.Struct, frozen=True, kw_only=True):
     """A physical function."""
 
     address: str
     directory: Path
     interfaces: Sequence[Path] = ()
-    functions: dict[str, int] = field(default_factory=dict)
+    functions: dict[str, int] = msgspec.field(default_factory=dict)
     """Addresses of its virtual functions, and their numbers."""
 
     @property
@@ -55,8 +54,7 @@ class _Port:
         return netdev.link_type(self.interfaces[0]) if self.interfaces else ""
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Found:
+class _Found(msgspec.Struct, frozen=True, kw_only=True):
     """A function and the port that it sends through: its physical function's, or its own."""
 
     function: Function
@@ -71,8 +69,7 @@ class _Found:
         return self.port.functions.get(self.function.address)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Nodes:
+class _Nodes(msgspec.Struct, frozen=True, kw_only=True):
     own: tuple[str, ...] = ()
     shared: tuple[str, ...] = ()
     missing: str | None = None
@@ -165,13 +162,13 @@ class Network:
             if spec.is_rdma:
                 rdma = [node.path for node in inside if _RDMA_NODES.fullmatch(node.path)]
                 if not any("uverbs" in path for path in rdma):
-                    raise sysfs_device.NoNode(why="; ".join(("it has no RDMA device", *refused)))
+                    raise sysfs_device.NoNode("; ".join(("it has no RDMA device", *refused)))
                 own += rdma
                 shared += [_needed(host, name) for name in _RDMA_SHARED]
             if spec.need_vhost_net:
                 shared += [_needed(host, name) for name in _VHOST_NET]
         except sysfs_device.NoNode as missing:
-            return _Nodes(missing=missing.why)
+            return _Nodes(missing=str(missing))
         return _Nodes(own=tuple(own), shared=tuple(shared))
 
     def _candidate(self, each: _Found, nodes: _Nodes, companions: list[str]) -> Candidate:
@@ -245,7 +242,7 @@ def _needed(host: HostView, name: str) -> str:
     try:
         return sysfs_device.checked(host, name)
     except sysfs_device.NoNode as missing:
-        raise sysfs_device.NoNode(why=f"/dev/{name}: {missing.why}") from None
+        raise sysfs_device.NoNode(f"/dev/{name}: {missing}") from None
 
 
 def _rdma_device(directory: Path) -> str:

@@ -3,7 +3,6 @@
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -22,9 +21,8 @@ _GLOB = frozenset("*?[")
 _RIGHT_TYPE = {"Device": "device nodes", "Directory": "directories of device nodes", "File": "plain files"}
 
 
-@dataclass(frozen=True)
 class _Refused(Exception):
-    why: str
+    """Why a match is not offered."""
 
 
 class Paths:
@@ -51,7 +49,7 @@ class Paths:
                 if same is not None:
                     raise _Refused(f"the same device as {same}")
             except _Refused as refusal:
-                dropped.append(f"{DEVICE_ROOT}/{name}: {refusal.why}")
+                dropped.append(f"{DEVICE_ROOT}/{name}: {refusal}")
                 continue
             owners |= dict.fromkeys(places, candidate.path)
             found.append(candidate)
@@ -176,7 +174,7 @@ class Paths:
         try:
             content = device_directory.look(self._host, directory)
         except device_directory.Unfit as unfit:
-            raise _Refused(unfit.why) from None
+            raise _Refused(str(unfit)) from None
         dropped += content.left_out
         inside = [node.removeprefix(f"{DEVICE_ROOT}/{directory}/") for node in content.nodes]
         return Candidate(

@@ -64,7 +64,7 @@ class Pci:
             try:
                 group, container = pci_function.vfio_nodes(self._host, function)
             except sysfs_device.NoNode as missing:
-                return (), (), missing.why
+                return (), (), str(missing)
             own, shared = [group, *own], [container]
         return tuple(own), tuple(shared), "; ".join(("it has no device node", *refused))
 

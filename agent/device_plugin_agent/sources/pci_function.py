@@ -1,8 +1,9 @@
 """PCI functions as the host's /sys lists them, and the nodes of those that are bound to vfio-pci."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from device_plugin_agent.sources import sysfs_device
 from device_plugin_agent.sources.host import HostView
@@ -12,8 +13,7 @@ VFIO = "vfio-pci"
 _VFIO_CONTAINER = "vfio/vfio"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Function:
+class Function(msgspec.Struct, frozen=True, kw_only=True):
     """One function, as it is now."""
 
     address: str
@@ -84,7 +84,7 @@ def vfio_nodes(host: HostView, function: Function) -> tuple[str, str]:
             sysfs_device.checked(host, _VFIO_CONTAINER),
         )
     except sysfs_device.NoNode as missing:
-        raise sysfs_device.NoNode(why=f"/dev/vfio/{function.group or 'vfio'}: {missing.why}") from None
+        raise sysfs_device.NoNode(f"/dev/vfio/{function.group or 'vfio'}: {missing}") from None
 
 
 class Groups:

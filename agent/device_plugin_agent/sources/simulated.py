@@ -1,8 +1,9 @@
 """Devices that exist only here, and fail by the clock when they are told to."""
 
 import math
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from device_plugin_agent.clock import Clock
 from device_plugin_agent.sources.base import Candidate, Discovery

@@ -3,9 +3,10 @@
 import os
 import stat
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
+
+import msgspec
 
 from device_plugin_agent.sources.host import HostView
 from device_plugin_agent.sources.selection import printable
@@ -20,8 +21,7 @@ _MOST = 4096
 _DEPTH = 12
 
 
-@dataclass(frozen=True, kw_only=True)
-class Node:
+class Node(msgspec.Struct, frozen=True, kw_only=True):
     """A device node that the kernel made for a device."""
 
     path: str
@@ -29,11 +29,8 @@ class Node:
     subsystem: str
 
 
-@dataclass(frozen=True, kw_only=True)
 class NoNode(Exception):
     """Why a node that the kernel names cannot be offered."""
-
-    why: str
 
 
 def attribute(directory: Path, name: str) -> str:
@@ -91,10 +88,10 @@ def nodes(host: HostView, directory: Path, *, stranger: Callable[[Path], bool]) 
         try:
             refused = host.refusal_of(inside)
             if refused is not None:
-                raise NoNode(why=refused)
+                raise NoNode(refused)
             found.append(Node(path=_checked(host, name, number, block=subsystem == "block"), subsystem=subsystem))
         except NoNode as refusal:
-            dropped.append(f"{DEVICE_ROOT}/{name}: {refusal.why}")
+            dropped.append(f"{DEVICE_ROOT}/{name}: {refusal}")
     return found, dropped
 
 
@@ -107,25 +104,25 @@ def checked(host: HostView, name: str) -> str:
 def _seen(host: HostView, name: str) -> os.stat_result:
     """A node below /dev that may be offered, looked at once; raises NoNode."""
     if not hostpaths.is_clean_absolute(f"{DEVICE_ROOT}/{name}"):
-        raise NoNode(why="its name is none of a device node")
+        raise NoNode("its name is none of a device node")
     try:
         if host.resolve(name) != name:
-            raise NoNode(why="it is a link")
+            raise NoNode("it is a link")
         seen = os.lstat(host.dev_root / name)
     except ValueError as error:
-        raise NoNode(why=str(error)) from None
+        raise NoNode(str(error)) from None
     except OSError as error:
-        raise NoNode(why=f"cannot be looked at: {error.strerror}") from None
+        raise NoNode(f"cannot be looked at: {error.strerror}") from None
     refusal = host.refusal(seen)
     if refusal is not None:
-        raise NoNode(why=refusal)
+        raise NoNode(refusal)
     return seen
 
 
 def _checked(host: HostView, name: str, number: str, *, block: bool) -> str:
     seen = _seen(host, name)
     if f"{os.major(seen.st_rdev)}:{os.minor(seen.st_rdev)}" != number or stat.S_ISBLK(seen.st_mode) != block:
-        raise NoNode(why=f"is not the device {number} that the kernel names")
+        raise NoNode(f"is not the device {number} that the kernel names")
     return f"{DEVICE_ROOT}/{name}"
 
 

@@ -2,10 +2,10 @@
 
 import re
 from collections import Counter
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+import msgspec
 from msgspec import structs
 
 from device_plugin_agent.sources import sysfs_device
@@ -21,8 +21,7 @@ _DEVICE = re.compile(r"[0-9]+-[0-9]+(\.[0-9]+)*")
 """Documentation/ABI/testing/sysfs-bus-usb: bus-port.port…; `usb1` is a root hub and `1-1:1.0` an interface."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Stick:
+class _Stick(msgspec.Struct, frozen=True, kw_only=True):
     directory: Path
     vendor: str
     product: str

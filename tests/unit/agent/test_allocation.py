@@ -1,10 +1,9 @@
 """What a container gets."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from device_plugin_agent.allocation import Refused, grant, pick, verify
 from device_plugin_agent.entry import Entry

@@ -2,10 +2,10 @@
 
 import logging
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from device_plugin_agent.sources import HostView, source_for
 from device_plugin_agent.sources.paths import Paths

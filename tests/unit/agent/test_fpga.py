@@ -1,6 +1,5 @@
 """Intel FPGAs, on machines that are made from the kernel's documented ABI."""
 
-from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from device_plugin_agent.record import record
 from device_plugin_agent.sources import Candidate, Discovery, HostView, Unfit

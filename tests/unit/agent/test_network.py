@@ -2,11 +2,11 @@
 
 import os
 import shutil
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from device_plugin_agent.sources import Candidate, Discovery, HostView, Unfit
 from device_plugin_agent.sources.network import Network

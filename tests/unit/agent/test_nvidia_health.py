@@ -1,11 +1,11 @@
 """What makes a GPU Unhealthy or Unknown, by which words, and for how long."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pynvml
 import pytest
+from msgspec.structs import replace
 
 from device_plugin_agent.health.probes import exists
 from device_plugin_agent.health.tracker import Look, step

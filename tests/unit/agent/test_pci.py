@@ -1,10 +1,10 @@
 """PCI functions on recorded machines."""
 
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from device_plugin_agent.sources import Candidate, Discovery, HostView
 from device_plugin_agent.sources.pci import Pci

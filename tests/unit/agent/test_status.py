@@ -2,9 +2,9 @@
 
 import json
 import os
-from dataclasses import replace
 
 import msgspec
+from msgspec.structs import replace
 
 from device_plugin_agent.agreement import Agreement
 from device_plugin_agent.inventory import Inventory

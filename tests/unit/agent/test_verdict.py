@@ -1,9 +1,8 @@
 """From several probes, restlessness and a cordon to the state that is shown."""
 
-from dataclasses import replace
-
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from device_plugin_agent.health.tracker import RECOVERY_PERIOD, WORKS, Look, Observation, Track, step
 from device_plugin_agent.health.verdict import (

@@ -1,8 +1,9 @@
 """Which GPUs, or which of their MIG instances, a config wants. Pure."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
+
+import msgspec
 
 from device_plugin_agent.sources.identity import id_of_parts
 from device_plugin_agent.sources.nvidia.gpu import Gpu, Instance
@@ -10,8 +11,7 @@ from device_plugin_agent.sources.selection import Selection
 from device_plugin_api.nvidia import NvidiaSource
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Item:
+class Item(msgspec.Struct, frozen=True, kw_only=True):
     """What may become a device: a whole GPU, or an instance of one."""
 
     gpu: Gpu

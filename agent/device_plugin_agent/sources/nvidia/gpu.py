@@ -1,7 +1,9 @@
 """GPUs as their driver tells of them. Pure."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+
+import msgspec
+from msgspec.structs import replace
 
 from device_plugin_agent.sources.base import Unfit
 from device_plugin_api.hardware import PCI_ADDRESS
@@ -10,8 +12,7 @@ DOUBLE_BIT_ECC = 0
 """In the place of an Xid: an error of the memory that could not be corrected."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Instance:
+class Instance(msgspec.Struct, frozen=True, kw_only=True):
     """A MIG instance."""
 
     uuid: str
@@ -23,8 +24,7 @@ class Instance:
     compute_instance: int
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Gpu:
+class Gpu(msgspec.Struct, frozen=True, kw_only=True):
     """A whole GPU."""
 
     uuid: str
@@ -44,8 +44,7 @@ class Gpu:
     trouble: Unfit | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Fault:
+class Fault(msgspec.Struct, frozen=True, kw_only=True):
     """Something that happened to a GPU, or to one instance of it."""
 
     gpu: str
@@ -64,8 +63,7 @@ class Fault:
         return self.gpu_instance == instance.gpu_instance and self.compute_instance in (None, instance.compute_instance)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Seen:
+class Seen(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of all GPUs."""
 
     gpus: tuple[Gpu, ...] = ()
@@ -74,7 +72,7 @@ class Seen:
     """Why there is no NVML here, when there is none."""
     problem: Unfit | None = None
     """Why NVML tells nothing now, although it is here."""
-    faults: Mapping[Fault, float] = field(default_factory=dict)
+    faults: Mapping[Fault, float] = msgspec.field(default_factory=dict)
     """What happened, and monotonic seconds of the last time."""
     pending: bool = False
     """Whether nothing was seen yet."""

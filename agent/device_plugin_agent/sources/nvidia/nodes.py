@@ -13,7 +13,7 @@ _USEFUL = ("nvidia-uvm-tools",)
 def nodes(host: HostView, gpu: Gpu, instance: Instance | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Its own nodes, and those that others have too. Raises NoNode."""
     if gpu.minor is None:
-        raise sysfs_device.NoNode(why="the driver does not tell its device node")
+        raise sysfs_device.NoNode("the driver does not tell its device node")
     whole = f"nvidia{gpu.minor}"
     shared = [*_NEEDED, *(name for name in _USEFUL if (host.dev_root / name).exists())]
     if instance is None:
@@ -22,7 +22,7 @@ def nodes(host: HostView, gpu: Gpu, instance: Instance | None) -> tuple[tuple[st
         own = proc.mig_capabilities(host.driver_dir, gpu.minor, instance.gpu_instance, instance.compute_instance)
         shared = [whole, *shared]
         if not own:
-            raise sysfs_device.NoNode(why=f"{host.driver_dir}/nvidia-caps/mig-minors does not name its capabilities")
+            raise sysfs_device.NoNode(f"{host.driver_dir}/nvidia-caps/mig-minors does not name its capabilities")
     return tuple(_checked(host, name) for name in own), tuple(_checked(host, name) for name in shared)
 
 
@@ -30,4 +30,4 @@ def _checked(host: HostView, name: str) -> str:
     try:
         return sysfs_device.checked(host, name)
     except sysfs_device.NoNode as missing:
-        raise sysfs_device.NoNode(why=f"/dev/{name}: {missing.why}") from None
+        raise sysfs_device.NoNode(f"/dev/{name}: {missing}") from None

@@ -8,8 +8,9 @@ import re
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from device_plugin_agent.sources.base import Unfit
 from device_plugin_agent.sources.nvidia.gpu import (

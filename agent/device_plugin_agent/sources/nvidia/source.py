@@ -1,8 +1,10 @@
 """The source `nvidia`: whole GPUs or MIG instances, and what is wrong with them."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+import msgspec
+from msgspec.structs import replace
 
 from device_plugin_agent.clock import Clock
 from device_plugin_agent.sources import pci_function, sysfs_device
@@ -28,8 +30,7 @@ _NO_MONITOR = Unfit(
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Look:
+class _Look(msgspec.Struct, frozen=True, kw_only=True):
     """What all devices of one look are judged by."""
 
     seen: Seen
@@ -139,7 +140,7 @@ class Nvidia:
         try:
             own, shared = nodes(self._host, item.gpu, item.instance)
         except sysfs_device.NoNode as missing:
-            return replace(found, trouble=found.trouble or Unfit(reason="NodeMissing", why=missing.why))
+            return replace(found, trouble=found.trouble or Unfit(reason="NodeMissing", why=str(missing)))
         return replace(found, path=own[0], nodes=own, shared_nodes=shared)
 
     def _trouble(self, item: Item, look: _Look) -> Unfit | None:

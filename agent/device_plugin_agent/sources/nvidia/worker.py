@@ -3,8 +3,9 @@
 import logging
 import threading
 from collections.abc import Callable, Collection
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
 
 if TYPE_CHECKING:  # what only machines with GPUs need is loaded at the first look
     from device_plugin_agent.clock import Clock
