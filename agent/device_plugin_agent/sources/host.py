@@ -32,7 +32,7 @@ class HostView(msgspec.Struct, frozen=True, kw_only=True):
     """What drivers tell of themselves, the host's although it is the agent's own /proc."""
     cdi_dirs: tuple[Path, ...] = (Path("/etc/cdi"), Path("/var/run/cdi"))
     """Where container runtimes look for CDI specs."""
-    nvml: Nvml = msgspec.field(default_factory=Nvml, compare=False)
+    nvml: Nvml = msgspec.field(default_factory=Nvml)
     """The NVIDIA driver's own library. Nothing is loaded before somebody asks it."""
     allow_block_devices: bool = False
     allow_memory_devices: bool = False

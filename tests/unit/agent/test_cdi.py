@@ -197,10 +197,11 @@ class Bench:
         self.inventory = Inventory(Health(success_threshold=1))
 
     def see(self, *found: str, used: Mapping[str, tuple[Holder, ...]] | None = None) -> None:
-        now = {"now": self.clock.now(), "monotonic": self.clock.monotonic()}
-        self.inventory.observe(Discovery(candidates=tuple(map(candidate, found)), steps=()), **now)
+        now, monotonic = self.clock.now(), self.clock.monotonic()
+        discovery = Discovery(candidates=tuple(map(candidate, found)), steps=())
+        self.inventory.observe(discovery, now=now, monotonic=monotonic)
         if used is not None:
-            self.inventory.use(used, **now, asked=self.clock.monotonic())
+            self.inventory.use(used, now=now, monotonic=monotonic, asked=monotonic)
             self.upkeep.heard([CAMERA] if used else [], [CAMERA])
 
     def settle(self, settings: Allocation | None = SETTINGS) -> None:

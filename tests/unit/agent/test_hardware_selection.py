@@ -3,14 +3,13 @@
 import os
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from msgspec.structs import replace
 
 from device_plugin_agent.sources import HostView, Selection
 from device_plugin_agent.sources.identity import MAX_ID

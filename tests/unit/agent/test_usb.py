@@ -174,7 +174,7 @@ def test_ids_are_legal_whatever_the_serial_number(serial: str) -> None:
     assert len(made) <= MAX_ID
 
 
-class Pulled(HostView):
+class Pulled(HostView, frozen=True):
     """A host from which each node vanishes when it has been looked at once."""
 
     def refusal(self, seen: os.stat_result) -> str | None:
