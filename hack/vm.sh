@@ -31,11 +31,24 @@ power_on() { # IMAGE
   # The label makes it part of the cluster for `kind delete` and for hack/clean.sh.
   quietly vm-start docker run --detach --privileged --name "$vm" --hostname "$vm" --network kind \
     --label "io.x-k8s.kind.cluster=$DP_CLUSTER" --volume "$DP_CACHE/exchange:/exchange:ro" "$1"
+  quietly vm-announce announce
   until_within 240 "the machine to start; 'docker logs $vm' shows its console" guest_answers
   runs_from "$1" "$vm" || {
     docker logs --tail 20 "$vm" >&2
     fail "the machine ended: its last words stand above"
   }
+}
+
+# Its Node, while it starts: so its pods' addresses are given out, and no kubelet under emulation has to be waited for.
+announce() {
+  kubectl create --filename - <<END
+apiVersion: v1
+kind: Node
+metadata: {name: $vm, labels: {kubernetes.io/hostname: $vm, deviceplugins.dev/vm: "true"}}
+spec: {taints: [{key: deviceplugins.dev/vm, value: "true", effect: NoSchedule}]}
+END
+  kubectl patch node "$vm" --subresource status --type merge \
+    --patch "{\"status\": {\"addresses\": [{\"type\": \"InternalIP\", \"address\": \"$(address_of "$vm")\"}]}}"
 }
 
 # The files that `kubeadm join` would leave there, made where the processor is not emulated.
@@ -66,7 +79,7 @@ cat >/var/lib/kubelet/config.yaml <<'FILE'
 $settings
 FILE
 cat >/var/lib/kubelet/kubeadm-flags.env <<'FILE'
-KUBELET_KUBEADM_ARGS="--node-ip=$address --node-labels=deviceplugins.dev/vm=true --register-with-taints=deviceplugins.dev/vm=true:NoSchedule"
+KUBELET_KUBEADM_ARGS="--node-ip=$address"
 FILE
 systemctl restart --no-block kubelet
 END
@@ -86,6 +99,7 @@ up() {
   # kind's own node image brings a network for pods.
   if ! runs_from "$NODE_IMAGE" "${nodes[0]}"; then step "pod network" hack/pod-network.sh "${nodes[@]}" "$vm"; fi
   step "$vm ready" quietly vm-ready kubectl wait --for=condition=Ready --timeout=180s node "$vm"
+  step "$vm's devices" quietly vm-devices on_node "$vm" systemctl start vm-devices
 }
 
 case ${1:-} in

@@ -30,21 +30,26 @@ take_images() {
 
 make_disk() {
   local name files=/machine/guest
-  install -m 0755 $files/vm-setup "$root/usr/local/sbin/vm-setup"
-  install -m 0644 $files/vm-setup.service "$root/etc/systemd/system/vm-setup.service"
-  ln -sf ../vm-setup.service "$root/etc/systemd/system/multi-user.target.wants/vm-setup.service"
+  install -m 0755 $files/vm-setup $files/vm-devices "$root/usr/local/sbin/"
+  for name in vm-setup vm-devices qemu-guest-agent; do
+    install -m 0644 "$files/$name.service" "$root/etc/systemd/system/"
+    ln -sf "../$name.service" "$root/etc/systemd/system/multi-user.target.wants/"
+  done
   install -D -m 0644 $files/modules.conf "$root/etc/modules-load.d/vm.conf"
+  install -D -m 0644 $files/10-cluster.link "$root/etc/systemd/network/10-cluster.link"
   cp -a /usr/lib/modules "$root/usr/lib/"
   # A machine has every capability: no need to take any away, and the shell that does it is slow here.
   sed -i 's#/usr/local/sbin/runc-bounded#/usr/bin/runc#' "$root/etc/containerd/config.toml"
-  printf '%s\n' '/dev/vda / ext4 defaults 0 0' \
-    'exchange /exchange 9p trans=virtio,version=9p2000.L,msize=524288,ro,nofail 0 0' >"$root/etc/fstab"
+  # The kernel mounts the root; to name it here would make systemd wait until udev has found its disk.
+  echo 'exchange /exchange 9p trans=virtio,version=9p2000.L,msize=524288,ro,nofail 0 0' >"$root/etc/fstab"
   mkdir -p "$root/exchange"
-  # Nothing is to be updated here.
-  for name in apt-daily apt-daily-upgrade dpkg-db-backup e2scrub_all fstrim; do
-    ln -sf /dev/null "$root/etc/systemd/system/$name.timer"
+  # Nothing is to be updated here, nobody logs in, and each of them costs a second.
+  for name in apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service \
+    fstrim.timer dbus.service dbus.socket systemd-logind.service systemd-update-utmp.service \
+    modprobe@dm_mod.service modprobe@efi_pstore.service modprobe@loop.service; do
+    ln -sf /dev/null "$root/etc/systemd/system/$name"
   done
-  ln -sf /dev/null "$root/etc/systemd/system/e2scrub_reap.service"
+  install -D -m 0644 $files/no-modules.conf "$root/etc/modprobe.d/vm.conf"
   # Without it no pod's sandbox starts.
   : >"$root/etc/resolv.conf"
   : >"$root/etc/machine-id"

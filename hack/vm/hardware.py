@@ -35,9 +35,9 @@ def arguments(disk: str, address: str, gateway: str) -> list[str]:
         "qemu-system-x86_64",
         *("-machine", "q35,accel=tcg,kernel-irqchip=split"),
         # Page tables of five levels only make emulation slower.
-        *("-cpu", "max,la57=off", "-nodefaults", "-display", "none", "-serial", "stdio"),
+        *("-cpu", "max,la57=off,erms=off,fsrm=off", "-nodefaults", "-display", "none", "-serial", "stdio"),
         *("-kernel", "/kernel", "-initrd", "/initrd"),
-        *("-append", f"root=/dev/vda rw console=ttyS0 intel_iommu=on iommu=pt panic=1 {_for_setup(address, gateway)}"),
+        *("-append", f"root=/dev/vda rw console=ttyS0 intel_iommu=on iommu=pt panic=1 mitigations=off init_on_alloc=0 nokaslr audit=0 {_for_setup(address, gateway)}"),
         *("-qmp", f"unix:{QMP_SOCKET},server=on,wait=off"),
         *_memory(),
         *_devices(disk),
