@@ -103,7 +103,7 @@ async def test_a_cordon_that_is_lifted_brings_a_gpu_back(bench: Bench, gpus: Nvm
 async def test_an_error_of_an_instance_takes_that_instance_alone(
     bench: Bench, gpus: NvmlDouble, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    object.__setattr__(bench.settings, "allow_mig_monitor", True)
+    bench.settings = structs.replace(bench.settings, allow_mig_monitor=True)
     bench.api.put(spec(nvidia(), nvidia(MIG, SLOW, mig=Mig(mode="Mixed", profiles=("1g.5gb",)))))
     async with bench.agent():
         await bench.offers(8, 8, MIG)
