@@ -25,8 +25,11 @@ ADAPTERS: dict[str, dict[str, Any]] = {
 }
 """USB serial adapters by their names; each has a serial number of its own."""
 
-_UNGUARDED = "mitigations=off init_on_alloc=0 nokaslr audit=0"
-"""What protects a kernel from others costs much where the processor is emulated, and here is nobody else."""
+_KERNEL = (
+    "root=/dev/vda rw console=ttyS0 intel_iommu=on iommu=pt panic=1 "
+    # What protects it from others costs much where the processor is emulated, and here is nobody else.
+    "mitigations=off init_on_alloc=0 nokaslr audit=0"
+)
 
 _CPUS = 2
 _MEMORY_MIB = 2560
@@ -40,10 +43,7 @@ def arguments(disk: str, address: str, gateway: str) -> list[str]:
         # Page tables of five levels and copies of single bytes only make emulation slower.
         *("-cpu", "max,la57=off,erms=off,fsrm=off", "-nodefaults", "-display", "none", "-serial", "stdio"),
         *("-kernel", "/kernel", "-initrd", "/initrd"),
-        *(
-            "-append",
-            f"root=/dev/vda rw console=ttyS0 intel_iommu=on iommu=pt panic=1 {_UNGUARDED} {_for_setup(address, gateway)}",
-        ),
+        *("-append", f"{_KERNEL} {_for_setup(address, gateway)}"),
         *("-qmp", f"unix:{QMP_SOCKET},server=on,wait=off"),
         *_memory(),
         *_devices(disk),
