@@ -12,6 +12,8 @@ addresses() {
   kubectl get nodes "${nodes[@]}" -o jsonpath='{range .items[*]}{.metadata.name} {.status.addresses[0].address} {.spec.podCIDR}{"\n"}{end}'
 }
 
+all_have_addresses() { [ "$(addresses | awk 'NF == 3' | wc -l)" = ${#nodes[@]} ]; }
+
 # What a node runs for it.
 script() { # NODE
   local other address range
@@ -29,7 +31,7 @@ END
 }
 
 # The controller manager hands the ranges out a moment after a node joins.
-quietly pod-addresses kubectl wait --for=jsonpath='{.spec.podCIDR}' --timeout=120s node "${nodes[@]}"
+until_within 120 "a range of pod addresses for every node" all_have_addresses
 lines="$(addresses)"
 for node in "${nodes[@]}"; do
   # Kept in the node: routes do not outlive a restart of a machine.

@@ -257,7 +257,7 @@ class Inventory:
         if device_id in self._awaited and device_id not in found:
             known = replace(known, selected=True)
         if device_id in gone and device_id not in found and not known.selected:
-            return _left_out(known, True, now)
+            return unwanted_and_gone(known, now)
         seen = look(
             known, found.get(device_id), discovery.unfit.get(device_id), self.health, now=now, monotonic=monotonic
         )

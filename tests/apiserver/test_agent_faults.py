@@ -6,10 +6,11 @@ cluster's own key could stand between.
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from apiserver.api_proxy import ApiProxy, Ask, Fault
 from apiserver.objects import API_VERSION, NODE, node_object
@@ -72,7 +73,7 @@ async def between(
     control_plane: ControlPlane, api: Client, tmp_path: Path, kubelet: KubeletDouble
 ) -> AsyncIterator[Between]:
     bench = Bench(tmp_path, kubelet)
-    bench.settings = replace(bench.settings, config_name=CONFIG, node_name=HOST)
+    bench.settings = structs.replace(bench.settings, config_name=CONFIG, node_name=HOST)
     api.create(node_object(NAME, configName=CONFIG, configUID="config-uid", nodeName=HOST))
     token = tmp_path / "token"
     token.write_text(control_plane.token_for(NAMESPACE, ACCOUNT, node=HOST))

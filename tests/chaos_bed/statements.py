@@ -117,5 +117,8 @@ def status_fits(reason: str, counts: Mapping[str, Bounds]) -> bool:
         case "AgentsUnavailable":
             # Some node is not known, and then none of its devices has to be.
             return counts["unknown"][1] > 0
-        case _:
+        case "Starting" | "RolloutInProgress" | "RolloutPaused" | "KubeletDisagrees":
+            # Steps on the way, not facts of this moment: that they do not stay is seen at the end.
             return True
+        case _:
+            return False

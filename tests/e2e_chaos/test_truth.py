@@ -101,6 +101,8 @@ def test_no_status_is_wrong_for_longer_than_promised_whatever_fails(
     told += ["", *report.table(verdict), "", report.known(sampler.samples)]
     (reports / "truth.txt").write_text("\n".join([*told, "", *stories, ""]))
     assert not verdict.violations, "\n".join(stories)
+    last, everything = sampler.samples[-1].summary, len(world.nodes) * len([*world.plain, *world.shared])
+    assert (last.reason, last.counts["healthy"], last.problems) == ("AllNodesReady", everything, frozenset())
     # A sampler that hardly ran, or a world in which nothing could be known, would prove nothing.
     assert verdict.counted > seconds / 3
     assert verdict.tallies[STATE].checked > verdict.samples

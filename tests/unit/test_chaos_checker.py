@@ -201,6 +201,7 @@ LIES: Mapping[str, tuple[Sample, tuple[str, str]]] = {
         (STATUS, "Ready"),
     ),
     "trouble where there is none": (but(sums("SomeUnhealthy")), (STATUS, "Ready")),
+    "no nodes though there are some": (but(sums("NoMatchingNodes")), (STATUS, "Ready")),
     "agents that are away though all are there": (but(sums("AgentsUnavailable")), (STATUS, "Ready")),
     "the kubelet offers what is gone": (but(is_(present=frozenset({"cam-0"}))), (GONE, "one cam-1")),
     "the kubelet offers what is cordoned": (
