@@ -14,9 +14,10 @@ from contract.pacing import paced
 from device_plugin_agent.kubelet_api import deviceplugin_pb2 as api
 from device_plugin_agent.kubelet_api import deviceplugin_pb2_grpc as rpc
 from device_plugin_agent.sources import Discovery
+from device_plugin_agent.sources.identity import id_of_simulated
 from device_plugin_agent.sources.paths import Paths
 from device_plugin_api.resource import Allocation, EnvVar, Health, Mount, Resource
-from device_plugin_api.sources import PathsSource, Source
+from device_plugin_api.sources import PathsSource, SimulatedFailure, SimulatedSource, Source
 from kubelet_double.pods import Pod
 
 
@@ -139,6 +140,41 @@ async def test_a_plain_file_is_handed_out_as_a_mount_and_told_when_it_goes_and_c
     assert not options.devices
     assert options.envs == {"CAMERA_ID": "keys--a", "CAMERA_PATH": "/dev/keys/a"}
     assert dropped == ["/dev/keys/b: it is a pipe, not a plain file"]
+
+
+async def test_the_kubelet_is_told_on_which_numa_node_each_device_is_and_nothing_where_that_is_unknown(
+    bench: Bench,
+) -> None:
+    nowhere = "example.com/nowhere"
+    bench.api.put(
+        spec(
+            Resource(name=CAMERA, source=Source(simulated=SimulatedSource(count=3, numa_nodes=2))),
+            Resource(name=nowhere, source=Source(simulated=SimulatedSource(count=1))),
+        )
+    )
+    async with bench.agent():
+        await bench.offers(3, 3)
+        await bench.offers(1, 1, nowhere)
+    told = {device.id: device.numa_nodes for each in bench.kubelet.received for device in each.devices}
+    cameras = [id_of_simulated(CAMERA, index) for index in range(3)]
+    assert told == dict(zip(cameras, [(0,), (1,), (0,)], strict=True)) | {id_of_simulated(nowhere, 0): ()}
+
+
+async def test_a_simulated_device_fails_and_comes_back_when_its_schedule_says_so_and_not_by_the_next_period(
+    bench: Bench,
+) -> None:
+    # Again and again: a machine so slow that it misses one time sees the next.
+    failure = SimulatedFailure(device=1, after_seconds=2, for_seconds=2, every_seconds=4)
+    source = Source(simulated=SimulatedSource(count=2, failures=(failure,)))
+    bench.api.put(spec(Resource(name=CAMERA, source=source, health=Health(period_seconds=3600, success_threshold=1))))
+    steady, failing = (id_of_simulated(CAMERA, index) for index in range(2))
+    async with bench.agent():
+        await bench.offers(2, 2)
+        await bench.offers(1, 2)
+        await bench.until(lambda: bench.states() == {steady: "Works", failing: "DeviceMissing"})
+        await bench.offers(2, 2)
+        await bench.until(lambda: bench.states() == {steady: "Works", failing: "Works"})
+        await bench.offers(1, 2)
 
 
 async def test_who_has_a_device_is_reported_and_so_is_its_release(bench: Bench) -> None:

@@ -10,6 +10,8 @@ import pytest
 
 from contract.agent_bench import CAMERA, Bench, spec
 from device_plugin_agent.entry import ALLOCATION_GRACE
+from device_plugin_agent.sources import Discovery
+from device_plugin_agent.sources.network import Network
 from device_plugin_agent.uevents import Uevent, Uevents
 from device_plugin_api.resource import Health, Resource, Sharing
 from device_plugin_api.sources import NetworkSource, Source
@@ -80,6 +82,15 @@ async def test_functions_are_offered_with_their_numa_node(bench: Bench, machine:
         assert {device.numa_node for device in bench.resource_status(NET).devices} == {1}
 
 
+async def test_the_kubelet_is_told_no_numa_node_of_a_function_that_has_none(bench: Bench, machine: Machine) -> None:
+    (machine.directory(FIRST[0]) / "numa_node").write_text("-1\n")
+    serve(bench, network(pf_names=(NAMES[0],)))
+    async with bench.agent():
+        await bench.offers(2, 2, NET)
+    told = {device.id: device.numa_nodes for device in bench.kubelet.received[-1].devices}
+    assert told == {FIRST[0]: (), FIRST[1]: (1,)}
+
+
 async def test_a_link_that_goes_is_told_of_the_functions_of_that_port_and_so_is_its_return(
     bench: Bench, machine: Machine
 ) -> None:
@@ -114,6 +125,47 @@ async def test_functions_that_are_made_later_are_offered_without_a_restart(bench
         for address in SECOND[:5]:
             machine.bind(address, "iavf")
         await bench.offers(7, 7, NET)
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["told", "lost"])
+async def test_what_leaves_no_trace_in_dev_is_known_by_the_kernels_events_and_by_the_news_that_some_were_lost(
+    bench: Bench, machine: Machine, monkeypatch: pytest.MonkeyPatch, lost: bool
+) -> None:
+    time = asyncio.get_running_loop().time
+    looked: list[float] = []
+    discover = Network.discover
+
+    def counted(source: Network) -> Discovery:
+        looked.append(time())
+        return discover(source)
+
+    def hush() -> bool:
+        return time() - looked[-1] > 0.5
+
+    monkeypatch.setattr(Network, "discover", counted)
+    serve(bench, network(drivers=("iavf",), health=Health(period_seconds=3600, success_threshold=1)))
+    async with bench.agent():
+        await bench.offers(4, 4, NET)
+        await bench.hand_out(Pod("p"), NET)
+        tell = machine.tell
+        event = None if lost else Uevent(action="bind", devpath=f"/{sriov.ROOT}/{SECOND[2]}", subsystem="pci")
+        monkeypatch.setattr(machine, "tell", lambda _: None)
+
+        # What else is news to a young agent makes it look too.
+        await bench.until(hush)
+        machine.functions(PORTS[1], SECOND[:3])
+        for address in SECOND[:3]:
+            machine.bind(address, "iavf")
+        with pytest.raises(TimeoutError):
+            await bench.kubelet.wait_for_counts(NET, 5, 5, timeout=0.3)
+        tell(event)
+        await bench.offers(5, 5, NET)
+
+        await bench.until(hush)
+        machine.bind(SECOND[2], "")
+        tell(event)
+        await bench.offers(4, 5, NET)
+        await bench.until(lambda: bench.states(NET).get(SECOND[2]) == "DriverChanged")
 
 
 async def test_a_function_in_use_that_is_taken_away_stays_listed_until_it_is_free(

@@ -1,6 +1,8 @@
 """CDI specs: what they say, and when their files are written and removed."""
 
+import errno
 import json
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -221,6 +223,29 @@ def test_nothing_is_written_while_nothing_changes_and_a_removed_file_is(tmp_path
     bench.file.path.unlink()
     bench.settle()
     assert names(bench.file) == {"a"}
+
+
+def test_a_write_that_fails_half_way_leaves_the_old_file_and_is_told_and_made_up_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    bench = Bench(tmp_path)
+    bench.see("a")
+    bench.settle()
+    old, known = bench.file.path.read_bytes(), dict(bench.file.devices)
+    bench.see("a", "b")
+    with monkeypatch.context() as disk:
+        disk.setattr(os, "fsync", full)
+        bench.settle()
+    assert bench.file.path.read_bytes() == old
+    assert bench.file.trouble == f"{bench.file.path}: No space left on device"
+    assert (dict(bench.file.devices), bench.file.intact) == (known, False)
+    bench.settle()
+    assert names(bench.file) == {"a", "b"}
+    assert bench.file.intact
+    assert list(tmp_path.iterdir()) == [bench.file.path]
 
 
 def test_a_file_outlives_its_use_in_the_settings_until_no_container_has_a_device(tmp_path: Path) -> None:

@@ -49,6 +49,25 @@ def test_a_graphics_card_has_its_drivers_nodes(host: HostView) -> None:
     assert device.nodes == ("/dev/dri/card0", "/dev/dri/renderD128", "/dev/fb0")
 
 
+def test_an_accelerator_has_the_node_of_the_accel_subsystem(host: HostView) -> None:
+    address = "0000:00:0b.0"
+    function = host.sys_root / "devices/pci0000:00" / address
+    accel = function / "accel/accel0"
+    accel.mkdir(parents=True)
+    for name, text in (("vendor", "0x8086"), ("device", "0x7d1d"), ("class", "0x120000")):
+        (function / name).write_text(f"{text}\n")
+    (function / "driver").symlink_to("../../../bus/pci/drivers/intel_vpu")
+    (host.sys_root / "bus/pci/devices" / address).symlink_to(f"../../../devices/pci0000:00/{address}")
+    (accel / "dev").write_text("261:0\n")
+    (accel / "uevent").write_text("MAJOR=261\nMINOR=0\nDEVNAME=accel/accel0\nDEVTYPE=accel_minor\n")
+    (accel / "subsystem").symlink_to("../../../../../class/accel")
+    (host.dev_root / "accel").mkdir()
+    os.mknod(host.dev_root / "accel/accel0", 0o020666, os.makedev(261, 0))
+    (device,) = found(host, classes=("12",), drivers=("intel_vpu",))
+    assert (device.id, device.path, device.nodes) == (address, "/dev/accel/accel0", ("/dev/accel/accel0",))
+    assert device.shared_nodes == ()
+
+
 def test_a_disk_is_offered_only_where_the_operator_allows_block_devices_by_whatever_node(host: HostView) -> None:
     discovery = discover(host, classes=("0108",))
     assert discovery.candidates == ()
