@@ -1,6 +1,7 @@
 """NVIDIA GPUs that break, come back and hang: what the kubelet and containers learn."""
 
 import sys
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from device_plugin_api.node import CordonedDevice
 from device_plugin_api.nvidia import Mig, NvidiaSource
 from device_plugin_api.resource import Health, Resource, Sharing
 from device_plugin_api.sources import Source
+from kubelet_double.double import KubeletDouble
 from kubelet_double.manager import AdmissionError
 from kubelet_double.pods import Pod
 from nvml_double import NvmlDouble
@@ -167,14 +169,33 @@ async def test_by_cdi_a_container_gets_the_names_of_nvidias_spec(
         assert options.envs["NVIDIA_VISIBLE_DEVICES"] == "void"
 
 
-async def test_two_nodes_tell_their_own_gpus(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    double = eight(1)
-    Machine(tmp_path, double)
-    monkeypatch.setitem(sys.modules, "pynvml", double)
-    bench.api.put(spec(nvidia()))
-    async with bench.agent():
-        await bench.offers(8, 8, GPU)
-        await bench.until(lambda: gpu_uuid(1, 7) in bench.states(GPU))
+async def test_two_nodes_tell_their_own_gpus(
+    kubelet_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uuids = [{gpu_uuid(node, number) for number in range(8)} for node in (0, 1)]
+    doubles = [eight(node) for node in (0, 1)]
+    async with AsyncExitStack() as stack:
+        benches = []
+        for node, double in enumerate(doubles):
+            for root in (tmp_path, kubelet_root):
+                (root / str(node)).mkdir()
+            kubelet = await stack.enter_async_context(KubeletDouble(kubelet_root / str(node)))
+            bench = Bench(tmp_path / str(node), kubelet)
+            Machine(tmp_path / str(node), double)
+            bench.api.put(spec(nvidia()))
+            # One process runs both agents: each takes the library that is there when it starts.
+            monkeypatch.setitem(sys.modules, "pynvml", double)
+            await stack.enter_async_context(bench.agent())
+            await bench.offers(8, 8, GPU)
+            await listening(bench, double)
+            benches.append(bench)
+        first, second = benches
+        assert not uuids[0] & uuids[1]
+        await first.until(lambda: set(first.states(GPU)) == uuids[0])
+        await second.until(lambda: set(second.states(GPU)) == uuids[1])
+        doubles[1].xid(doubles[1].cards[3], 79)
+        await second.offers(7, 8, GPU)
+        await first.offers(8, 8, GPU)
 
 
 async def test_a_driver_that_is_not_there_is_told_among_the_candidates(

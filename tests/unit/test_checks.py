@@ -1,6 +1,7 @@
 """What agents refuse although an API server let it through."""
 
 import pytest
+from msgspec import convert
 from msgspec.structs import replace
 
 from device_plugin_api.checks import problems, together
@@ -190,6 +191,13 @@ LIGHT = GroupMember(name="light", usb=UsbSource(vendor_id="0403"))
 def test_a_group_that_cannot_be_is_refused_with_its_member(source: Source, problem: str) -> None:
     (found,) = of(source=source)
     assert found.startswith(problem)
+
+
+def test_a_group_within_a_group_that_an_api_server_pruned_is_refused_as_a_member_without_a_source() -> None:
+    inner = {"name": "inner", "groups": {"members": [{"name": "light", "usb": {"vendorID": "0403"}}]}}
+    outer = {"name": "camera", "paths": {"include": ["/dev/video*"]}}
+    (found,) = of(source=convert({"groups": {"members": [outer, inner]}}, Source))
+    assert found.startswith("source.groups.members[inner]: exactly one source must be given: paths")
 
 
 @pytest.mark.parametrize(

@@ -89,6 +89,31 @@ def test_the_mode_of_a_file_counts(tmp_path: Path) -> None:
     assert mode(GOOD.replace("spec:", "spec:\n  mode: Preview")) == "Preview"
 
 
+NESTED = """
+resources:
+- name: example.com/rig
+  source:
+    groups:
+      members:
+      - {name: camera, paths: {include: [/dev/video0]}}
+      - name: inner
+        groups:
+          members:
+          - {name: line, paths: {include: [/dev/ttyUSB0]}}
+          - {name: light, paths: {include: [/dev/light0]}}
+"""
+
+
+def test_a_group_within_a_group_is_refused_with_the_field_and_what_a_member_may_be(tmp_path: Path) -> None:
+    parsed = given(tmp_path, NESTED)
+    assert parsed.config is not None
+    with pytest.raises(standalone.BadFile) as refused:
+        standalone.load(parsed.config, parsed, SystemClock())
+    place = "resources[0].source.groups.members[1]"
+    told = f"{place}.groups: unknown field; {place} knows name, optional, paths, usb, pci"
+    assert str(refused.value) == f"{parsed.config}: {told}"
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
