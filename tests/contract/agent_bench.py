@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from copy import copy
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from msgspec.structs import replace
@@ -80,6 +80,17 @@ class ScriptedApi(NodeApi):
     def reported(self) -> NodeStatus:
         """The status as stored."""
         return msgspec.convert(self.status, NodeStatus)
+
+
+class Door(asyncio.Event):
+    """An event that tells how often it was waited for: whether somebody stands before it is then no guess."""
+
+    knocks = 0
+
+    async def wait(self) -> Literal[True]:
+        """Stand before it."""
+        self.knocks += 1
+        return await super().wait()
 
 
 class MovableClock(SystemClock):

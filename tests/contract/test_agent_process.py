@@ -5,6 +5,7 @@ import json
 import signal
 import socket
 import sys
+import time
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from contract.agent_bench import CAMERA, Bench
+from contract.agent_bench import CAMERA, Bench, Door
 
 
 @asynccontextmanager
@@ -44,18 +45,20 @@ async def test_a_process_that_is_told_to_end_closes_its_streams_and_is_gone(
     bench: Bench, tmp_path: Path, registered: bool
 ) -> None:
     bench.plug("video0")
-    held = asyncio.Event()
+    held = Door()
     if not registered:
         bench.kubelet.faults.hold_register = held
     async with agent_process(bench, tmp_path) as process:
         if registered:
             await bench.offers(1, 1)
         else:
-            await bench.until(lambda: any(bench.kubelet.directory.glob("dp-*.sock")))
+            await bench.until(lambda: held.knocks > 0)
+        told = time.monotonic()
         process.send_signal(signal.SIGTERM)
         assert process.stderr is not None
         lines = (await asyncio.wait_for(process.stderr.read(), 20)).decode().splitlines()
         assert await process.wait() == 0
+        assert time.monotonic() - told < 2
     held.set()
     assert json.loads(lines[-1])["msg"] == "Stopped"
     if registered:

@@ -10,32 +10,75 @@ from typing import Any
 import msgspec
 import pytest
 
-from contract.agent_bench import CAMERA, Bench, resource, spec
+from contract.agent_bench import CAMERA, Bench, Door, resource, spec
 from device_plugin_agent.clock import unix_time
+from device_plugin_agent.kubelet_api import deviceplugin_pb2 as api
+from device_plugin_agent.plugin import DevicePlugin
 from device_plugin_api.resource import Health
+from kubelet_double.manager import AdmissionError
 from kubelet_double.pods import Pod
 
 
-async def test_a_kubelet_that_restarts_in_the_middle_of_allocations_has_everything_back(bench: Bench) -> None:
+@pytest.mark.parametrize("decided", [False, True], ids=["before the answer", "before the answer is told"])
+async def test_a_kubelet_that_restarts_in_the_middle_of_allocations_has_everything_back(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, decided: bool
+) -> None:
+    door = Door()
+    allocate = DevicePlugin.Allocate
+
+    async def held(plugin: DevicePlugin, request: api.AllocateRequest, context: Any) -> api.AllocateResponse:
+        if decided:
+            answer = await allocate(plugin, request, context)
+            await door.wait()
+            return answer
+        await door.wait()
+        return await allocate(plugin, request, context)
+
+    monkeypatch.setattr(DevicePlugin, "Allocate", held)
     bench.plug("video0", "video1", "video2")
     bench.api.put(spec())
     async with bench.agent():
         await bench.offers(3, 3)
-        for turn in range(10):
-            admitting = [
-                asyncio.create_task(bench.kubelet.admit(Pod(f"p{turn}-{number}"), "c", {CAMERA: 1}))
-                for number in range(2)
-            ]
-            await asyncio.sleep(0)
+        for turn in range(5):
+            door.clear()
+            door.knocks = 0
+            admitting = asyncio.create_task(bench.kubelet.admit(Pod(f"cut-{turn}"), "c", {CAMERA: 2}))
+            await bench.until(lambda: door.knocks == 1)
+            assert not admitting.done()
             await bench.kubelet.restart()
-            await asyncio.gather(*admitting, return_exceptions=True)
-            for number in range(2):
-                bench.kubelet.delete_pod(Pod(f"p{turn}-{number}"))
+            with pytest.raises(AdmissionError, match="rpc error"):
+                await admitting
+            door.set()
             await bench.offers(3, 3)
+            granted = await bench.kubelet.admit(Pod(f"all-{turn}"), "c", {CAMERA: 3})
+            assert granted.devices == {CAMERA: {"video0", "video1", "video2"}}
+            bench.kubelet.delete_pod(Pod(f"all-{turn}"))
     assert not bench.kubelet.violations
 
 
-async def test_a_kubelet_that_restarts_in_the_middle_of_registrations_ends_up_with_one(bench: Bench) -> None:
+@pytest.mark.parametrize("held", ["hold_register", "hold_list"])
+async def test_a_kubelet_that_restarts_in_the_middle_of_registrations_ends_up_with_one(bench: Bench, held: str) -> None:
+    door = Door()
+    setattr(bench.kubelet.faults, held, door)
+    bench.plug("video0")
+    bench.api.put(spec())
+    async with bench.agent():
+        for _ in range(5):
+            await bench.until(lambda: door.knocks == 1)
+            door.knocks = 0
+            await bench.kubelet.restart()
+        await bench.until(lambda: door.knocks == 1)
+        assert not bench.kubelet.received, "a registration got through before the kubelet went"
+        door.set()
+        await bench.offers(1, 1)
+        assert door.knocks == 1
+        (socket,) = bench.kubelet.directory.glob("dp-*.sock")
+        assert bench.kubelet.registrations[-1].endpoint == socket.name
+        assert len(bench.kubelet.received) == 1
+    assert not bench.kubelet.violations
+
+
+async def test_a_kubelet_that_restarts_at_any_moment_of_a_registration_ends_up_with_one(bench: Bench) -> None:
     bench.plug("video0")
     bench.api.put(spec())
     async with bench.agent():
