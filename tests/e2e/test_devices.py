@@ -105,6 +105,8 @@ def test_a_device_pulled_out_is_told_everywhere_and_healthy_again_when_it_is_bac
     others = {0, 1, 2} - {number}
     check = bed.undisturbed("user")
     until(lambda: bed.offered() == 3, "allocatable is 3")
+    # Devices are served before the kubelet's first probe calls their agent ready.
+    until(lambda: bed.reason() == "AllNodesReady", "every agent is ready")
 
     # Timed in the node: a docker exec takes 100 ms itself.
     gone = float(on_node(WORKERS[0], f"rm /dev/{device}; date +%s.%N"))
