@@ -150,7 +150,7 @@ def unwanted(entry: Entry, now: float, reason: str = NOT_SELECTED, why: str = "n
 
 
 def unwanted_and_gone(entry: Entry, now: float) -> Entry:
-    """The same of one that has left the node: nobody can tell whether it would be wanted if it came back."""
+    """One that is not offered and has left the node: nobody can tell whether it would be wanted if it came back."""
     seen = exists(None, _name(entry.device))
     return unwanted(entry, now, seen.reason, seen.message)
 

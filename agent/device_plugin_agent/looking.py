@@ -137,7 +137,7 @@ class Looking:
                 served.inventory.miss(gone, now=now, monotonic=monotonic)
 
     def _gone(self, served: Served) -> frozenset[str]:
-        """What is kept for a container only, and is not on the node any more."""
+        """IDs of what is not wanted, and not on the node any more."""
         return frozenset(
             device_id
             for device_id, entry in served.inventory.entries.items()

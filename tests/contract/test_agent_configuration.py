@@ -50,6 +50,14 @@ async def test_resources_that_a_container_could_not_tell_apart_are_rejected_what
         await bench.offers(1, 1)
 
 
+async def one_taken(bench: Bench, pod: Pod) -> str:
+    """A pod gets one of two devices: which."""
+    await bench.offers(2, 2)
+    await bench.hand_out(pod)
+    (taken,) = (device.id for device in bench.resource_status().devices if device.allocated_to)
+    return taken
+
+
 async def drains(bench: Bench, pod: Pod) -> None:
     """A pod gets a device of a resource that then leaves the configuration."""
     await bench.offers(2, 2)
@@ -93,9 +101,7 @@ async def test_a_resource_that_leaves_before_podresources_answered_stays_until_i
     bench.api.put(spec(*both))
     pod = Pod("p")
     async with bench.agent():
-        await bench.offers(2, 2)
-        await bench.hand_out(pod)
-        (taken,) = (device.id for device in bench.resource_status().devices if device.allocated_to)
+        taken = await one_taken(bench, pod)
     bench.kubelet.faults.refuse_podresources = grpc.StatusCode.UNAVAILABLE
     async with bench.agent():
         await bench.offers(2, 2)
@@ -114,9 +120,7 @@ async def test_a_resource_that_left_while_no_agent_ran_stays_for_who_has_its_dev
     bench.api.put(spec(*both))
     pod = Pod("p")
     async with bench.agent():
-        await bench.offers(2, 2)
-        await bench.hand_out(pod)
-        (taken,) = (device.id for device in bench.resource_status().devices if device.allocated_to)
+        taken = await one_taken(bench, pod)
     bench.api.put(spec(both[1], revision="r2"))
     async with bench.agent():
         await bench.until(lambda: bench.api.reported().observed_revision == "r2")
@@ -187,18 +191,16 @@ async def test_a_used_device_that_is_pulled_while_it_is_left_out_is_missing_what
     bench.plug("video0", "video1")
     bench.api.put(spec())
     async with bench.agent():
-        await bench.offers(2, 2)
-        await bench.hand_out(Pod("p"))
-        (taken,) = (device for device in bench.resource_status().devices if device.allocated_to)
-        (left,) = bench.states().keys() - {taken.id}
+        taken = await one_taken(bench, Pod("p"))
+        (left,) = bench.states().keys() - {taken}
         bench.api.put(spec(resource(include=f"/dev/{left}"), revision="r2"))
-        await bench.until(lambda: bench.states() == {taken.id: "NotSelected", left: "Works"})
-        bench.pull(taken.id)
-        await bench.until(lambda: bench.states() == {taken.id: "DeviceMissing", left: "Works"})
+        await bench.until(lambda: bench.states() == {taken: "NotSelected", left: "Works"})
+        bench.pull(taken)
+        await bench.until(lambda: bench.states() == {taken: "DeviceMissing", left: "Works"})
         bench.api.put(spec(revision="r3"))
         await bench.until(lambda: bench.api.reported().observed_revision == "r3")
-        assert bench.states() == {taken.id: "DeviceMissing", left: "Works"}
-        bench.plug(taken.id)
+        assert bench.states() == {taken: "DeviceMissing", left: "Works"}
+        bench.plug(taken)
         await bench.until(lambda: bench.states() == {"video0": "Works", "video1": "Works"})
 
 
