@@ -22,6 +22,7 @@ from device_plugin_agent.desired import Desired, LastGood
 from device_plugin_agent.devinfo.upkeep import Upkeep as DeviceInfoUpkeep
 from device_plugin_agent.http import HttpServer, all_of
 from device_plugin_agent.kubelet import KubeletSocket, remove_leftovers, socket_names
+from device_plugin_agent.leaving import leave
 from device_plugin_agent.metrics import Metrics
 from device_plugin_agent.node_api import NodeApi, Seen, Unavailable
 from device_plugin_agent.podresources import PodResources, Use
@@ -123,7 +124,14 @@ class Agent:
                 metrics=metrics,
                 changed=self._changed,
             )
-            leaving.callback(lambda: claims.close(quiet=supervisor.quiet()))
+            leaving.push_async_callback(
+                leave,
+                gone=lambda: self._gone(api),
+                use=pod_resources.now,
+                supervisor=supervisor,
+                claims=claims,
+                saved=self._saved,
+            )
             census = Census(
                 offers=supervisor.offers,
                 revision=lambda: supervisor.spec.revision if supervisor.spec is not None else "",
@@ -149,6 +157,13 @@ class Agent:
                 tasks.create_task(report.run())
                 tasks.create_task(self._follow(api, report))
                 tasks.create_task(self._inherit(api, claims, departures))
+
+    async def _gone(self, api: NodeApi | None) -> bool:
+        """Whether this node shall run the config no more; may raise Unavailable."""
+        if api is None:
+            return False
+        name = node_device_plugin_name(self._settings.config_name, self._settings.node_name)
+        return await api.config_uid(name) != self._settings.config_uid
 
     def _compare(self, has: Slots) -> bool:
         """Take in what the kubelet has; whether that is what it was told."""

@@ -77,6 +77,15 @@ class LastGood:
         except OSError as error:
             _log.warning("Could not save the configuration", extra={"err": str(error)})
 
+    def remove(self) -> None:
+        """Its config is gone, and its UID never comes again."""
+        try:
+            for path in self._path.parent.glob("desired.*"):
+                path.unlink()
+            self._path.parent.rmdir()
+        except OSError as error:
+            _log.info("Could not remove the saved configuration", extra={"err": str(error)})
+
     def _set_aside(self) -> None:
         try:
             self._path.replace(self._path.with_suffix(".damaged"))

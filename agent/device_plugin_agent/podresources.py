@@ -80,12 +80,7 @@ class PodResources:
 
     async def run(self) -> None:
         """Ask until cancelled."""
-        options = (
-            *UNHURRIED,
-            ("grpc.max_reconnect_backoff_ms", 2000),
-            ("grpc.default_authority", "localhost"),
-        )
-        async with grpc.aio.insecure_channel(f"unix:{self._socket}", options=options) as channel:
+        async with self._channel() as channel:
             lister = rpc.PodResourcesListerStub(channel)
             period = 0.0
             seen = self._asked.count
@@ -102,23 +97,41 @@ class PodResources:
                 agrees = await self._ask_what_there_is(lister)
                 period = until_next(used=used, handed_out=self._clock.monotonic() - self._handed_out_at, agrees=agrees)
 
+    async def now(self) -> Use | None:
+        """Who has what at this moment, asked out of turn; None when that cannot be learnt."""
+        async with self._channel() as channel:
+            return await self._answer(rpc.PodResourcesListerStub(channel))
+
+    def _channel(self) -> grpc.aio.Channel:
+        options = (
+            *UNHURRIED,
+            ("grpc.max_reconnect_backoff_ms", 2000),
+            ("grpc.default_authority", "localhost"),
+        )
+        return grpc.aio.insecure_channel(f"unix:{self._socket}", options=options)
+
     async def _ask(self, lister: "rpc.PodResourcesListerAsyncStub") -> bool:
         """One question; whether any device is in use, or that could not be learnt."""
+        asked = self._clock.monotonic()
+        use = await self._answer(lister)
+        return use is None or self._tell(use, asked)
+
+    async def _answer(self, lister: "rpc.PodResourcesListerAsyncStub") -> Use | None:
         asked = self._clock.monotonic()
         try:
             answer = await lister.List(api.ListPodResourcesRequest(), timeout=_DEADLINE)
         except grpc.aio.AioRpcError as error:
             self._trouble.failed(str(error.details()))
-            return True
+            return None
         self._trouble.worked()
         named = any(pod.name == self._own_pod for pod in answer.pod_resources)
         young = asked - self._began < _BELIEVED
         if not named and (self._named or (self._own_pod and young)):
             # A kubelet that has just started hears of its pods from the API server, which may take long: not even ours
             # is there, and who has what it does not know.
-            return True
+            return None
         self._named = named
-        return self._tell(holders(answer), asked)
+        return holders(answer)
 
     async def _ask_what_there_is(self, lister: "rpc.PodResourcesListerAsyncStub") -> bool:
         """Now and then one more question; whether the kubelet has what it should have, as far as is known."""

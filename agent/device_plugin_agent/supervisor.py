@@ -195,6 +195,10 @@ class Supervisor:
             self._events.fire()
         return in_use
 
+    def withdraw(self, use: Use) -> None:
+        """Remove the files of what is served, but for those that a container may start again with."""
+        self._telling.heard(use, ())
+
     async def run(self) -> None:
         """Look at the host until cancelled."""
         try:

@@ -335,6 +335,34 @@ async def test_device_information_stays_for_containers_that_may_start_again_and_
         assert foreign.exists()
 
 
+async def test_device_information_goes_with_its_config_but_for_what_a_container_has(
+    bench: Bench, machine: Machine
+) -> None:
+    serve(bench, network())
+    async with bench.agent():
+        await bench.offers(4, 4, NET)
+        bench.clock.pass_(ALLOCATION_GRACE)
+        await bench.hand_out(Pod("p"), NET, ago=ALLOCATION_GRACE)
+        (taken,) = [device.id for device in bench.resource_status(NET).devices if device.allocated_to]
+        bench.api.objects.clear()
+    assert files(bench) == {file_of(taken)}
+
+
+async def test_device_information_stays_when_another_config_tells_of_the_same_function(
+    bench: Bench, machine: Machine
+) -> None:
+    serve(bench, network())
+    async with bench.agent():
+        await bench.offers(4, 4, NET)
+        bench.clock.pass_(ALLOCATION_GRACE)
+        (index,) = bench.settings.devinfo_dir.glob(".*.json")
+        ours = json.loads(index.read_text())
+        another = index.with_name(index.name[:-13] + "00000000.json")
+        another.write_text(json.dumps({file_of(FIRST[0]): ours[file_of(FIRST[0])]}))
+        bench.api.objects.clear()
+    assert files(bench) == {file_of(FIRST[0])}
+
+
 async def test_device_information_that_somebody_removed_is_written_again(bench: Bench, machine: Machine) -> None:
     serve(bench, network())
     async with bench.agent():

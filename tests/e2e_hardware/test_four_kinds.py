@@ -10,7 +10,7 @@ import pytest
 from apiserver_fixture.client import Client
 from e2e_bed import recorded
 from e2e_bed.bed import Bed, until
-from e2e_bed.cluster import AGENTS, CONTROL_PLANE, GROUP, WORKERS, Json
+from e2e_bed.cluster import AGENTS, CONTROL_PLANE, GROUP, WORKERS, Json, on_node
 from e2e_bed.times import Times
 from nvml_double.machines import eight, gpu_uuid
 from recorded import fpga, gpus
@@ -23,6 +23,14 @@ CARDS = CONTROL_PLANE
 """Two network cards with seven functions each, and two USB serial adapters."""
 
 NODES = (GPUS, FPGAS, CARDS)
+DIRECTORIES = (
+    "/var/lib/deviceplugins.dev",
+    "/var/lib/kubelet/device-plugins",
+    "/var/run/cdi",
+    "/var/run/k8s.cni.cncf.io/devinfo/dp",
+)
+"""Where agents write."""
+
 UUIDS = [gpu_uuid(0, number) for number in range(8)]
 OTHER = "bfac4d851ee856fe8c95865ce1bbaa2d"
 """The interface of the second FPGA."""
@@ -82,8 +90,8 @@ def beds(cluster: Client, machines: fpga.Machine) -> Iterator[Beds]:
         bed.end()
 
 
-def resource(name: str, kind: str, source: Json, health: Json = QUICK) -> Json:
-    return {"name": name, "source": {kind: source}, "health": health}
+def resource(name: str, kind: str, source: Json, health: Json = QUICK, **more: Json) -> Json:
+    return {"name": name, "source": {kind: source}, "health": health, **more}
 
 
 def everywhere(*resources: Json) -> Json:
@@ -107,7 +115,8 @@ def apply(beds: Beds) -> None:
     beds.gpu.apply(everywhere(resource(beds.gpu.resource, "nvidia", gpu(0), SLOW)))
     beds.fpga.apply(everywhere(resource(beds.fpga.resource, "fpga", {"afuIDs": [NLB0], "interfaceIDs": [PAC]})))
     beds.net.apply(everywhere(resource(beds.net.resource, "network", {"pfNames": ["eth0"]})))
-    beds.usb.apply(everywhere(resource(beds.usb.resource, "usb", adapter(1))))
+    by_cdi = {"cdi": {"mode": "Always"}}
+    beds.usb.apply(everywhere(resource(beds.usb.resource, "usb", adapter(1), allocation=by_cdi)))
     mixed = beds.mixed.resource
     beds.mixed.apply(
         everywhere(
@@ -134,6 +143,7 @@ def offered(beds: Beds) -> dict[tuple[str, str], set[str]]:
 def test_every_device_is_offered_once_where_it_is_used_told_when_it_fails_and_gone_with_its_config(
     beds: Beds, machines: fpga.Machine, cluster: Client
 ) -> None:
+    before = {node: written(node) for node in NODES}
     apply(beds)
     mixed = beds.mixed.resource
     region = f"{fpga.CARDS[1]}-region"
@@ -190,11 +200,27 @@ def test_every_device_is_offered_once_where_it_is_used_told_when_it_fails_and_go
     )
     until(lambda: Told(*map(problems, beds)) == told, "each config tells what is wrong, and nothing else")
 
-    # And nothing stays.
+    # And nothing stays, on the nodes neither.
+    assert all(written(node) > before[node] for node in NODES)
+    uids = [bed.config()["metadata"]["uid"] for bed in beds]
+    for bed in beds:
+        for pod in bed.pods():
+            cluster.delete("v1", "Pod", pod, namespace=bed.name)
+    until(lambda: not any(bed.pods() for bed in beds), "the pods are gone")
     for bed in beds:
         bed.client.delete(GROUP, "DevicePluginConfig", bed.name)
     until(lambda: left(cluster, beds) == [], "nothing is left of the configs", limit=90)
+    for node in NODES:
+        assert written(node) - before[node] == set()
+        assert not any(uid in on_node(node, f"cat {DIRECTORIES[0]}/claims/ledger.json") for uid in uids)
     until(lambda: not any(beds.mixed.offered(node, name) for name, node in expected), "nothing is allocatable")
+
+
+def written(node: str) -> set[str]:
+    """The files that agents wrote, but for what all of them share."""
+    look = f"find {' '.join(DIRECTORIES)} -path '*/recorded' -prune -o -type f -print 2>/dev/null || true"
+    shared = ("/claims/ledger.json", "/claims/lock")
+    return {path for path in on_node(node, look).splitlines() if not path.endswith(shared)}
 
 
 def problems(bed: Bed) -> list[tuple[str, ...]]:

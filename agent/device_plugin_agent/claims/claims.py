@@ -99,6 +99,13 @@ class Claims:
             _log.info("Could not say that nothing is pending", extra={"err": str(error)})
         self._store.close()
 
+    def leave(self, in_use: Collection[Named]) -> None:
+        """Let go of everything that is not in use: this config is gone from the node."""
+        self._store.close()
+        if not self._store.lives(self.me.uid):
+            self.bury(self.me.uid, in_use)
+            self._store.close()
+
     def bury(self, uid: str, in_use: Collection[Named]) -> None:
         """Let go what a config owned that is gone from this node. When the ledger cannot be changed: another time."""
         try:

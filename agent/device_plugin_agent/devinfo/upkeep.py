@@ -16,6 +16,8 @@ from device_plugin_api.group import GROUP
 
 _log = logging.getLogger(__name__)
 
+_INDEX = f".{GROUP}_"
+
 _Slot = tuple[str, str]
 """Resource name, slot."""
 
@@ -29,11 +31,11 @@ class Upkeep:
 
     def __init__(self, directory: Path, config_uid: str, clock: Clock) -> None:
         self._directory = directory
-        self._index = directory / f".{GROUP}_{hashlib.sha256(config_uid.encode()).hexdigest()[:8]}.json"
+        self._index = directory / f"{_INDEX}{hashlib.sha256(config_uid.encode()).hexdigest()[:8]}.json"
         self._clock = clock
         self._began = clock.monotonic()
         self._heard = False
-        self._ours = self._read()
+        self._ours = _read(self._index)
         self._settled: dict[str, tuple[int, bool, bool]] = {}
         self._trouble = ""
 
@@ -113,10 +115,13 @@ class Upkeep:
         fresh.replace(path)
 
     def _remove(self, names: Collection[str]) -> None:
-        for name in names:
+        if not names:
+            return
+        # A file is called by its resource and device: a config that was deleted and applied again has the same ones.
+        others = [_read(path).keys() for path in self._directory.glob(f"{_INDEX}*.json") if path != self._index]
+        for name in set(names).difference(*others):
             (self._directory / name).unlink(missing_ok=True)
-        if names:
-            self._note({name: slot for name, slot in self._ours.items() if name not in names})
+        self._note({name: slot for name, slot in self._ours.items() if name not in names})
 
     def _note(self, ours: dict[str, _Slot]) -> None:
         if ours == self._ours and self._index.exists() == bool(ours):
@@ -130,16 +135,17 @@ class Upkeep:
             self._index.unlink(missing_ok=True)
         self._ours = ours
 
-    def _read(self) -> dict[str, _Slot]:
-        try:
-            return msgspec.json.decode(self._index.read_bytes(), type=dict[str, _Slot])
-        except FileNotFoundError:
-            return {}
-        except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
-            _log.warning("Could not read which device information files are ours", extra={"err": str(error)})
-            return {}
-
     def _tell(self, trouble: str) -> None:
         if trouble and trouble != self._trouble:
             _log.warning("Could not keep device information files", extra={"err": trouble})
         self._trouble = trouble
+
+
+def _read(index: Path) -> dict[str, _Slot]:
+    try:
+        return msgspec.json.decode(index.read_bytes(), type=dict[str, _Slot])
+    except FileNotFoundError:
+        return {}
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+        _log.warning("Could not read which device information files are a config's", extra={"err": str(error)})
+        return {}

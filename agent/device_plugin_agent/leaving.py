@@ -1,0 +1,46 @@
+"""What an agent leaves on its node when it ends: everything, but when its config is gone from the node."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from device_plugin_agent.claims.claims import Claims
+from device_plugin_agent.desired import LastGood
+from device_plugin_agent.node_api import Unavailable
+from device_plugin_agent.podresources import Use
+from device_plugin_agent.report import describe
+from device_plugin_agent.slots import device_of
+from device_plugin_agent.supervisor import Supervisor
+
+_LONGEST = 1.0
+"""Seconds to find out whether it is: whoever stops a pod waits for this process."""
+
+_log = logging.getLogger(__name__)
+
+
+async def leave(
+    *,
+    gone: Callable[[], Awaitable[bool]],
+    use: Callable[[], Awaitable[Use | None]],
+    supervisor: Supervisor,
+    claims: Claims,
+    saved: LastGood,
+) -> None:
+    """End. Of a config that is gone nobody else would remove the files, so what no container needs goes with us.
+
+    `gone` may raise Unavailable; `use` tells who has what now, None when that cannot be learnt. In doubt all stays.
+    """
+    taken = None
+    if supervisor.quiet():
+        try:
+            async with asyncio.timeout(_LONGEST):
+                taken = await use() if await gone() else None
+        except (TimeoutError, *Unavailable) as error:
+            _log.debug("Could not ask whether the config is gone", extra={"err": describe(error)})
+    if taken is None:
+        claims.close(quiet=supervisor.quiet())
+        return
+    supervisor.withdraw(taken)
+    claims.leave({(resource, device_of(slot)) for resource, slots in taken.items() for slot in slots})
+    saved.remove()
+    _log.info("Removed what nobody needs any more: the config is gone from this node")
