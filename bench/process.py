@@ -1,15 +1,16 @@
 """What the kernel knows of a process."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
-
-_TICK = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True)
 class Usage:
-    """Memory in MB of 10^6 bytes as the kernel counts kB, CPU in seconds, the rest counted."""
+    """Memory in MB of 10^6 bytes as the kernel counts kB, CPU in seconds, the rest counted.
+
+    CPU is that of the threads that live, as the scheduler counts it: by the clock's ticks, what runs for a fraction of
+    one counts as a whole tick or as nothing.
+    """
 
     rss: float
     peak: float
@@ -25,16 +26,16 @@ def usage(pid: int) -> Usage:
     """Of all threads together."""
     process = Path("/proc") / str(pid)
     status = dict(line.split(":", 1) for line in (process / "status").read_text().splitlines())
-    fields = (process / "stat").read_text().rpartition(") ")[2].split()
-    wakeups = 0
+    wakeups = nanoseconds = 0
     for thread in (process / "task").iterdir():
         lines = dict(line.split(":", 1) for line in (thread / "status").read_text().splitlines())
         wakeups += int(lines["voluntary_ctxt_switches"])
+        nanoseconds += int((thread / "schedstat").read_text().split()[0])
     return Usage(
         rss=_megabytes(status["VmRSS"]),
         peak=_megabytes(status["VmHWM"]),
         anonymous=_megabytes(status["RssAnon"]),
-        cpu=(int(fields[11]) + int(fields[12])) / _TICK,
+        cpu=nanoseconds / 1e9,
         wakeups=wakeups,
         threads=int(status["Threads"]),
         descriptors=len(list((process / "fd").iterdir())),

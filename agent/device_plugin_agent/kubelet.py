@@ -27,9 +27,8 @@ from device_plugin_agent.watch import DirectoryWatch
 KUBELET_SOCKET = "kubelet.sock"
 API_VERSION = "v1beta1"
 
-_LOOK_AGAIN, _LOOK_UNTOLD = 5.0, 1.0
-"""Seconds between looks at the kubelet's socket: behind the kernel's events, and where there are none. Each look wakes
-a process that has nothing else to do, and the kernel tells when it has dropped events (IN_Q_OVERFLOW, inotify(7))."""
+_LOOK_AGAIN = 1.0
+"""Seconds between looks at the kubelet's socket behind the kernel's events, and where there are none."""
 
 _REGISTER_DEADLINE = 30.0
 """Seconds. It bounds the kubelet's dialling back and GetDevicePluginOptions too (R3)."""
@@ -66,16 +65,21 @@ class KubeletSocket:
 
     async def run(self) -> None:
         """Watch until cancelled."""
-        events = Signal()
-        watch = DirectoryWatch(events.fire)
+        loop = asyncio.get_running_loop()
+        watch = DirectoryWatch(lambda: self._follow(watch))
+        # A timer of the loop's own: what is done each second is what an agent at rest costs.
+        timer = loop.call_soon(lambda: look_again())
+
+        def look_again() -> None:
+            nonlocal timer
+            timer = loop.call_later(_LOOK_AGAIN, look_again)
+            self._follow(watch)
+            self._pulse.turned("kubelet", _LOOK_AGAIN)
+
         try:
-            while True:
-                seen = events.count
-                wait = _LOOK_AGAIN if watch.follow((self._directory,)) else _LOOK_UNTOLD
-                self._look()
-                self._pulse.turned("kubelet", wait)
-                await events.after(seen, wait)
+            await loop.create_future()
         finally:
+            timer.cancel()
             watch.close()
 
     async def present(self) -> Identity:
@@ -95,6 +99,10 @@ class KubeletSocket:
                 return False
             await self._changed.after(self._changed.count, None if left == math.inf else left)
         return True
+
+    def _follow(self, watch: DirectoryWatch) -> None:
+        watch.follow((self._directory,))
+        self._look()
 
     def _look(self) -> None:
         try:

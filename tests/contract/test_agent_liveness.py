@@ -15,7 +15,6 @@ from device_plugin_agent.supervisor import Supervisor
 
 LOOPS: dict[str, Callable[..., Coroutine[Any, Any, None]]] = {
     "host": Supervisor.run,
-    "kubelet": KubeletSocket.run,
     "podresources": PodResources.run,
 }
 
@@ -62,3 +61,30 @@ async def test_an_agent_with_one_loop_that_is_stuck_is_not_alive_and_names_it(
         await bench.until(lambda: agent.http.answers["/livez"]().text.count("late") == 1)
         status, text = await probe(agent)
         assert (status, text.split(" ")[0]) == (503, loop)
+
+
+async def test_an_agent_that_cannot_look_at_the_kubelets_socket_is_not_alive(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = KubeletSocket._look
+    jam, jammed = asyncio.Event(), asyncio.Event()
+
+    def failing(socket: KubeletSocket) -> None:
+        if jam.is_set():
+            jammed.set()
+            raise RuntimeError("made up")
+        look(socket)
+
+    monkeypatch.setattr(KubeletSocket, "_look", failing)
+    bench.plug("video0")
+    bench.api.put(spec())
+    async with bench.agent() as agent:
+        await bench.offers(1, 1)
+        jam.set()
+        (bench.kubelet.directory / "anything").touch()
+        await bench.until(jammed.is_set)
+        bench.clock.pass_(3600.0)
+        bench.plug("video1")
+        await bench.until(lambda: agent.http.answers["/livez"]().text.count("late") == 1)
+        status, text = await probe(agent)
+        assert (status, text.split(" ")[0]) == (503, "kubelet")

@@ -20,9 +20,13 @@ async def scrape(agent: Agent) -> dict[tuple[str, frozenset[str]], float]:
     head, _, body = (await reader.read()).decode().partition("\r\n\r\n")
     writer.close()
     assert "Content-Type: text/plain; version=0.0.4" in head
+    return read(body)
+
+
+def read(page: str) -> dict[tuple[str, frozenset[str]], float]:
     return {
         (sample.name, frozenset(sample.labels.values())): sample.value
-        for family in text_string_to_metric_families(body)
+        for family in text_string_to_metric_families(page)
         for sample in family.samples
     }
 
@@ -69,3 +73,26 @@ async def test_restarts_of_the_kubelet_and_refusals_are_counted(bench: Bench) ->
     assert seen["device_plugin_registration_duration_seconds_count", frozenset({CAMERA})] == 2
     assert seen["device_plugin_allocation_refusals_total", frozenset({CAMERA})] == 1
     assert ("device_plugin_allocations_total", frozenset({CAMERA})) not in seen
+
+
+async def test_registrations_and_reports_that_fail_are_counted(bench: Bench) -> None:
+    def counted(agent: Agent, name: str, label: str) -> float:
+        return read(agent.http.answers["/metrics"]().text).get((name, frozenset({label})), 0.0)
+
+    failures = ("device_plugin_registration_failures_total", CAMERA)
+    errors = ("device_plugin_status_writes_total", "error")
+    bench.plug("video0")
+    bench.kubelet.faults.reject_register = "made up"
+    bench.api.put(spec())
+    async with bench.agent() as agent:
+        await bench.until(lambda: "/metrics" in agent.http.answers)
+        await bench.until(lambda: counted(agent, *failures) >= 2)
+        bench.kubelet.faults.reject_register = None
+        await bench.offers(1, 1)
+        refused = counted(agent, *failures)
+        assert counted(agent, *errors) == 0
+        bench.api.down = True
+        bench.plug("video1")
+        await bench.offers(2, 2)
+        await bench.until(lambda: counted(agent, *errors) >= 1)
+        assert counted(agent, *failures) == refused, "no registration failed since"

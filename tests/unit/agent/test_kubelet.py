@@ -1,6 +1,7 @@
 """How patient a registration is, and how often the kubelet's socket is looked at."""
 
 import asyncio
+import errno
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from device_plugin_agent.clock import SystemClock
 from device_plugin_agent.kubelet import KubeletSocket, pause
 from device_plugin_agent.pulse import Pulse
+from device_plugin_agent.watch import DirectoryWatch
 
 GRACE = 300.0
 """Seconds after which the kubelet forgets a plugin (endpointStopGracePeriod)."""
@@ -26,26 +28,6 @@ def test_however_often_it_failed_the_next_attempt_is_well_within_the_kubelets_gr
 def test_attempts_come_ever_more_slowly_from_a_few_milliseconds_on(failures: int) -> None:
     assert pause(1, 0.0) < 0.05
     assert pause(failures, 0.0) <= pause(failures + 1, 0.0)
-
-
-class Waits(Pulse):
-    """Keeps how long the next look is away."""
-
-    def __init__(self) -> None:
-        self.told: asyncio.Queue[float] = asyncio.Queue()
-
-    def turned(self, loop: str, wait: float) -> None:
-        self.told.put_nowait(wait)
-
-
-@pytest.mark.parametrize(("directory", "seconds"), [(".", 5.0), ("not-yet", 1.0)])
-async def test_where_events_tell_of_the_kubelets_socket_it_is_looked_at_less_often(
-    tmp_path: Path, directory: str, seconds: float
-) -> None:
-    waits = Waits()
-    watching = asyncio.create_task(KubeletSocket(tmp_path / directory, waits).run())
-    assert await waits.told.get() == seconds
-    watching.cancel()
 
 
 def overflow(directory: Path) -> None:
@@ -67,3 +49,26 @@ async def test_another_kubelet_of_which_the_kernel_dropped_the_events_is_found_a
     file.touch()
     assert await socket.another_than(first, 1.0)
     watching.cancel()
+
+
+@pytest.mark.parametrize("events", [True, False], ids=["lost", "not to be had"])
+async def test_another_kubelet_of_which_no_event_tells_is_found_within_about_a_second(
+    tmp_path: Path, events: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if events:
+        monkeypatch.setattr(DirectoryWatch, "_read", lambda watch, inotify: inotify.read(timeout=0))
+    else:
+        monkeypatch.setattr("device_plugin_agent.watch.INotify", no_inotify)
+    file = tmp_path / "kubelet.sock"
+    file.touch()
+    socket = KubeletSocket(tmp_path, Pulse(SystemClock()))
+    watching = asyncio.create_task(socket.run())
+    first = await socket.present()
+    file.rename(tmp_path / "old")
+    file.touch()
+    assert await socket.another_than(first, 1.5)
+    watching.cancel()
+
+
+def no_inotify(**_: object) -> None:
+    raise OSError(errno.EMFILE, "Too many open files")

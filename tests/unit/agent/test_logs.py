@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from device_plugin_agent.logs import JsonFormatter
+from device_plugin_agent.logs import JsonFormatter, set_up
 from device_plugin_agent.trouble import Trouble
 
 
@@ -42,3 +42,24 @@ def test_trouble_is_told_when_it_begins_when_its_reason_changes_and_when_it_is_o
         ("INFO", "Could not speak: over", None),
     ]
     assert {vars(record)["resource"] for record in caplog.records} == {"example.com/a"}
+
+
+@pytest.mark.parametrize(
+    ("level", "written"), [("debug", ["debug", "info", "warning"]), ("info", ["info", "warning"]), ("error", [])]
+)
+def test_only_lines_from_the_level_on_are_written(
+    level: str, written: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    root, ours = logging.getLogger(), logging.getLogger("device_plugin_agent")
+    handlers, levels = root.handlers[:], (root.level, ours.level)
+    try:
+        set_up(level)
+        log = ours.getChild("x")
+        log.debug("a")
+        log.info("b")
+        log.warning("c")
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(levels[0])
+        ours.setLevel(levels[1])
+    assert [json.loads(line)["level"] for line in capsys.readouterr().err.splitlines()] == written
