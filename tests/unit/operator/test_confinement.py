@@ -14,8 +14,8 @@ Json = dict[str, Any]
 HOSTILE = ["/", "/etc", "../..", "/var/run/docker.sock", "; rm -rf /", "$(reboot)", "--allow-memory-devices", "\n- x"]
 TEXTS = st.sampled_from(HOSTILE) | st.text(max_size=20)
 
-PLACEMENT = ("nodeSelector", "tolerations", "affinity", "priorityClassName")
-"""What a config may choose, and none of it says what the pod may do."""
+PLACEMENT = ("nodeSelector", "tolerations", "affinity", "priorityClassName", "runtimeClassName")
+"""What a config may choose, and none of it says what the pod may do. A runtime class is the cluster administrator's."""
 
 
 def resource(text: str, other: str) -> Json:
@@ -44,6 +44,15 @@ def written(text: str, other: str) -> ConfigSpec:
     return spec(
         mode=text[:7],
         nodeSelector={f"x{text}": other},
+        affinity={
+            "nodeAffinity": {
+                "requiredDuringSchedulingIgnoredDuringExecution": {
+                    "nodeSelectorTerms": [
+                        {"matchExpressions": [{"key": f"x{text}", "operator": "In", "values": [other]}]}
+                    ]
+                }
+            }
+        },
         tolerations=[{"key": text, "value": other}],
         resources=[resource(text, other)],
         cordonedDevices=[{"node": f"x{text}", "resource": f"abc{text}", "device": f"x{other}", "reason": f"x{other}"}],
@@ -51,6 +60,7 @@ def written(text: str, other: str) -> ConfigSpec:
         agent={
             "logLevel": text[:7],
             "priorityClassName": f"x{other}",
+            "runtimeClassName": f"x{text}",
             "resources": {"requests": {"cpu": text}, "limits": {"memory": other}},
         },
     )
