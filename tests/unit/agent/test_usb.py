@@ -1,6 +1,7 @@
 """USB devices on recorded and made-up machines."""
 
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -155,6 +156,23 @@ def test_a_hostile_device_name_in_sysfs_is_left_out(host: HostView, name: str) -
     uevent = host.sys_root / CONTROLLER / "usb1/1-1/1-1:1.0/ttyUSB0/tty/ttyUSB0/uevent"
     uevent.write_text(f"DEVNAME={name}\n")
     assert [each.path for each in found(host)] == ["/dev/bus/usb/001/002", "/dev/ttyUSB1"]
+
+
+@pytest.mark.parametrize("name", ["tty USB0", "ttyÜSB0", "tty;$(reboot)", "t" * 255])
+def test_a_strange_but_printable_device_name_in_sysfs_is_offered_under_the_same_id(host: HostView, name: str) -> None:
+    before = [each.id for each in found(host)]
+    uevent = host.sys_root / CONTROLLER / "usb1/1-1/1-1:1.0/ttyUSB0/tty/ttyUSB0/uevent"
+    uevent.write_text(f"DEVNAME={name}\n")
+    (host.dev_root / "ttyUSB0").rename(host.dev_root / name)
+    assert [(each.id, each.path) for each in found(host)] == [(before[0], f"/dev/{name}"), (before[1], "/dev/ttyUSB1")]
+
+
+@pytest.mark.parametrize("serial", ["two words", "ünïcode", "two\nlines", "\x1b[31mred", "s" * 300])
+def test_a_hostile_serial_number_makes_a_plain_id_and_a_printable_attribute(host: HostView, serial: str) -> None:
+    stick(host, "1", "3", serial, 7)
+    (third,) = [each for each in found(host) if each.path == "/dev/ttyUSB7"]
+    assert re.fullmatch(r"0403-6001-[A-Za-z0-9_.:-]{1,53}", third.id)
+    assert third.attributes["serial"].isprintable()
 
 
 def test_events_of_usb_devices_and_what_is_in_them_concern_it(host: HostView) -> None:
