@@ -3,11 +3,12 @@
 One that follows the truth at a distance is as old as that distance, however fast the truth changes.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 
+from chaos_bed.counts import NONE, Bounds, counted, plus, within
 from chaos_bed.facts import Fact, Node
-from chaos_bed.statements import COUNTS, Bounds, bounds
 
 NEVER = float("inf")
 
@@ -28,7 +29,7 @@ def age(past: Sequence[Fact], node: str, fits: Callable[[Node], bool]) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class Sums:
-    """What each node's devices may be counted as, at one sample."""
+    """What may be counted on each node, at one sample."""
 
     clock: float
     nodes: Mapping[str, Mapping[str, Bounds]]
@@ -36,35 +37,37 @@ class Sums:
 
 def sums(fact: Fact) -> Sums:
     """From all that is true."""
-    nodes = {name: {count: bounds(node, count) for count in COUNTS} for name, node in fact.nodes.items()}
-    return Sums(clock=fact.clock, nodes=nodes)
+    return Sums(clock=fact.clock, nodes={name: counted(node) for name, node in fact.nodes.items()})
 
 
-def age_of_sum(past: Sequence[Sums], fits: Callable[[Mapping[str, Bounds]], bool]) -> float:
-    """Of a statement about all nodes together.
-
-    It may know of each as it was at another time: what counts may be widens, node by node, with each step back.
-    """
-    widest = past[-1].nodes
+def age_of_count(past: Sequence[Sums], node: str, count: str, number: int) -> float:
+    """Of a count of one node."""
     for then in reversed(past):
         old = past[-1].clock - then.clock
         if old > _LONGEST:
             break
-        widest = {
-            name: {count: _wider(known[count], then.nodes[name][count]) for count in COUNTS}
-            for name, known in widest.items()
-        }
-        if fits({count: _sum(known[count] for known in widest.values()) for count in COUNTS}):
+        if within(number, then.nodes[node].get(count, NONE)):
+            return old
+    return NEVER
+
+
+def age_of_sum(past: Sequence[Sums], about: Sequence[str], fits: Callable[[Mapping[str, Bounds]], bool]) -> float:
+    """Of a statement about all nodes together, which follows from these counts.
+
+    It may know of each as it was at another time: what counts may be widens, node by node, with each step back.
+    """
+    widest: dict[str, list[Bounds]] = {count: [] for count in about}
+    for then in reversed(past):
+        old = past[-1].clock - then.clock
+        if old > _LONGEST:
+            break
+        for count, known in widest.items():
+            of_nodes = [each.get(count, NONE) for each in then.nodes.values()]
+            widest[count] = list(map(_wider, known, of_nodes)) if known else of_nodes
+        if fits({count: reduce(plus, known, NONE) for count, known in widest.items()}):
             return old
     return NEVER
 
 
 def _wider(one: Bounds, other: Bounds) -> Bounds:
     return min(one[0], other[0]), max(one[1], other[1])
-
-
-def _sum(all_: Iterable[Bounds]) -> Bounds:
-    least = most = 0
-    for low, high in all_:
-        least, most = least + low, most + high
-    return least, most

@@ -5,9 +5,15 @@ from dataclasses import dataclass
 STATE = "NodeDevicePlugin: a device's state"
 USE = "NodeDevicePlugin: who has a device, by podresources"
 RUNS = "NodeDevicePlugin: who has a device, by what runs"
+NODE_COUNT = "NodeDevicePlugin: counts of devices and slots"
+NODE_CONDITION = "NodeDevicePlugin: conditions, and what is registered"
 COUNT = "config: counts of devices"
+RESOURCE = "config: counts of each resource"
+NODES = "config: counts of nodes"
 PROBLEM = "config: problems"
+UNTOLD = "config: problems that are not named"
 STATUS = "config: STATUS"
+CONDITION = "config: Ready, Progressing, Degraded"
 UNKNOWN = "config: Unknown, where nothing can be known"
 GONE = "kubelet: offers what is gone or not wanted"
 WITHHELD = "kubelet: lacks what works"
@@ -17,9 +23,15 @@ LIMITS = {
     STATE: 3.0,
     USE: 3.0,
     RUNS: 3.0,
+    NODE_COUNT: 3.0,
+    NODE_CONDITION: 3.0,
     COUNT: 3.0,
+    RESOURCE: 3.0,
+    NODES: 3.0,
     PROBLEM: 3.0,
+    UNTOLD: 3.0,
     STATUS: 3.0,
+    CONDITION: 3.0,
     UNKNOWN: 45.0,
     GONE: 3.0,
     WITHHELD: 5.0,

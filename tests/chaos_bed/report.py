@@ -1,11 +1,12 @@
 """What a run has shown, for people. Pure."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from chaos_bed.checker import Verdict
-from chaos_bed.facts import Mode, facts
+from chaos_bed.derive import facts
+from chaos_bed.facts import Mode
 from chaos_bed.findings import BELIEVED, LIMITS, Finding
-from chaos_bed.samples import Look, Sample
+from chaos_bed.samples import Look, Report, Said, Sample
 
 _AROUND = 6.0
 """Seconds before a broken promise, and half of them after it, that are shown."""
@@ -54,19 +55,36 @@ def _changes(finding: Finding, samples: Sequence[Sample], since: float, until: f
 
 
 def _seen(about: str, sample: Sample) -> str:
-    node, _, device = about.partition(" ")
+    node, _, what = about.partition(" ")
+    summary = sample.summary
+    config = f"{summary.reason} {_conditions(summary.conditions)} {_counts(summary.counts)}"
     if node not in sample.looks:
         places = "; ".join(f"{name}: {_node(look)}" for name, look in sample.looks.items())
-        return f"api {sample.api}, {sample.summary.reason} {dict(sample.summary.counts)}; {places}"
-    look = sample.looks[node]
+        return f"api {sample.api}, {config}; {places}"
+    look, report = sample.looks[node], sample.reports.get(node, Report())
+    if not _is_device(what, sample, look, report):
+        told = f"{_conditions(report.conditions)} {dict(report.registered)} {_counts(report.counts)}"
+        return f"api {sample.api}, {_node(look)}; said: {told}, {config}"
+    offered = None if look.offered is None else what in look.offered
+    held = None if look.held is None else sorted(look.held.get(what, ()))
     truth = f"api {sample.api and look.reaches_api}, agent {look.agent}"
-    if device:
-        offered = None if look.offered is None else device in look.offered
-        held = None if look.held is None else sorted(look.held.get(device, ()))
-        truth += f", present {device in look.present}, selected {device in sample.wanted.selected}"
-        truth += f", cordoned {(node, device) in sample.wanted.cordoned}, offered {offered}, held {held}"
-        truth += f", runs {sorted(look.running.get(device, ()))}"
-    return f"{truth}; said: {sample.reports.get(node, {}).get(device)}, {sample.summary.reason}"
+    truth += f", present {what in look.present}, selected {what in sample.wanted.selected}"
+    truth += f", cordoned {(node, what) in sample.wanted.cordoned}, offered {offered}, held {held}"
+    truth += f", runs {sorted(look.running.get(what, ()))}"
+    problems = [each for each in summary.problems if (each.node, each.device) == (node, what)]
+    return f"{truth}; said: {report.devices.get(what)}, {summary.reason}, {problems}"
+
+
+def _is_device(what: str, sample: Sample, look: Look, report: Report) -> bool:
+    return what in sample.wanted.selected or what in look.present or what in report.devices
+
+
+def _conditions(conditions: Mapping[str, Said]) -> str:
+    return ", ".join(f"{type_} {said.status}" for type_, said in conditions.items())
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {number}" for count, number in counts.items() if number)
 
 
 def _node(look: Look) -> str:

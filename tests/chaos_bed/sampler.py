@@ -86,13 +86,13 @@ class Sampler:
             self._failure = error
 
     def _sample(self) -> Sample:
-        at = time.monotonic()
+        at, wall = time.monotonic(), time.time()
         running = processes(self._config, self._config)
-        agents = {agent.node for agent in running.agents}
+        agents = {agent.node: agent.pid for agent in running.agents}
         looks = {
             node: Look(
                 present=oracle.present(),
-                agent=node in agents,
+                agent=agents.get(node, 0),
                 reaches_api=node not in self._cut,
                 offered=oracle.offered(),
                 held=oracle.held(),
@@ -104,6 +104,7 @@ class Sampler:
         assert summary is not None
         return Sample(
             at=at,
+            wall=wall,
             api=self._reachable(),
             looks=looks,
             wanted=wanted(self._statuses.spec, self._devices),
@@ -116,15 +117,17 @@ def wanted(spec: Json, devices: frozenset[str]) -> Wanted:
     """What a config's spec means for these devices."""
     selected: set[str] = set()
     replicas: dict[str, int] = {}
+    resources: dict[str, str] = {}
     for resource in spec["resources"]:
         paths = resource["source"]["paths"]
         for device in devices:
             path = f"/dev/{device}"
             if _matches(path, paths["include"]) and not _matches(path, paths.get("exclude", [])):
                 selected.add(device)
+                resources[device] = resource["name"]
                 replicas[device] = resource.get("sharing", {}).get("replicas", 1)
     cordoned = frozenset((each["node"], each["device"]) for each in spec.get("cordonedDevices", []))
-    return Wanted(selected=frozenset(selected), replicas=replicas, cordoned=cordoned)
+    return Wanted(selected=frozenset(selected), replicas=replicas, resources=resources, cordoned=cordoned)
 
 
 def _matches(path: str, patterns: list[str]) -> bool:

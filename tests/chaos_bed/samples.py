@@ -13,8 +13,8 @@ class Look:
 
     present: frozenset[str]
     """Devices that have a device node."""
-    agent: bool = True
-    """Whether a process of the agent runs."""
+    agent: int = 1
+    """PID of the agent's process; 0 when none runs."""
     reaches_api: bool = True
     """Whether the node's way to the API server is open."""
     offered: frozenset[str] | None
@@ -33,6 +33,8 @@ class Wanted:
     """Devices that are selected wherever they are."""
     replicas: Mapping[str, int] = field(default_factory=dict)
     """How many containers may have a device at once, where it is more than one."""
+    resources: Mapping[str, str] = field(default_factory=dict)
+    """The resource of each device that is selected."""
     cordoned: frozenset[tuple[str, str]] = frozenset()
     """Node and device."""
 
@@ -44,6 +46,28 @@ class Told:
     state: str
     reason: str = ""
     holders: frozenset[str] = frozenset()
+    since: float | None = None
+    """Unix time."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Said:
+    """What a condition says."""
+
+    status: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What a NodeDevicePlugin's status says."""
+
+    devices: Mapping[str, Told] = field(default_factory=dict)
+    counts: Mapping[str, int] = field(default_factory=dict)
+    """`<count>` for all devices, `<resource> <count>` for those of one resource."""
+    registered: Mapping[str, bool] = field(default_factory=dict)
+    """Of each resource: whether the kubelet knows it."""
+    conditions: Mapping[str, Said] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,17 +78,26 @@ class Complaint:
     device: str
     state: str
     reason: str
+    since: float | None = None
+    """Unix time."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
     """What the config's status says."""
 
-    reason: str
-    """Of the condition Ready: what kubectl shows as STATUS."""
     counts: Mapping[str, int]
-    """Of `devices`."""
+    """As in a Report, and `nodes <count>` for nodes."""
+    conditions: Mapping[str, Said]
     problems: frozenset[Complaint] = frozenset()
+    truncated: bool = False
+    """Whether there are more problems than are listed."""
+
+    @property
+    def reason(self) -> str:
+        """Of the condition Ready: what kubectl shows as STATUS."""
+        ready = self.conditions.get("Ready")
+        return ready.reason if ready is not None else ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,11 +105,13 @@ class Sample:
     """The truth and the statements of one moment."""
 
     at: float
+    wall: float = 0.0
+    """The same moment as Unix time."""
     api: bool = True
     """Whether the API server answers."""
     looks: Mapping[str, Look]
     """Node → how it is."""
     wanted: Wanted
-    reports: Mapping[str, Mapping[str, Told]]
-    """Node → device → what is said."""
+    reports: Mapping[str, Report]
+    """Node → what is said of it."""
     summary: Summary

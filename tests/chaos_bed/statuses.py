@@ -3,10 +3,11 @@
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from datetime import datetime
 
 from apiserver_fixture.client import ApiError, Client
-from chaos_bed.samples import Complaint, Summary, Told
-from chaos_bed.statements import COUNTS
+from chaos_bed.counts import COUNTS
+from chaos_bed.samples import Complaint, Report, Said, Summary, Told
 from e2e_bed.cluster import GROUP, Json
 
 _WATCH_SECONDS = 60
@@ -21,7 +22,7 @@ class Statuses:
         self.spec: Json = {}
         """The config's own, as the API server has it."""
         self.summary: Summary | None = None
-        self.reports: Mapping[str, Mapping[str, Told]] = {}
+        self.reports: Mapping[str, Report] = {}
         self._client = client
         self._stopped = threading.Event()
         self._follow("DevicePluginConfig", self._take_config, fieldSelector=f"metadata.name={config}")
@@ -57,28 +58,67 @@ def summary(status: Json) -> Summary | None:
     """What a config's status says; None before it says anything."""
     if "devices" not in status:
         return None
-    ready = [each["reason"] for each in status["conditions"] if each["type"] == "Ready"]
+    counts = _counts(status["devices"])
+    for resource in status.get("resources", []):
+        counts |= _of_resource(resource, resource["devices"])
+        counts[f"{resource['name']} nodes"] = resource["nodes"]
+    counts |= {f"nodes {count}": number for count, number in status.get("nodes", {}).items()}
     return Summary(
-        reason=ready[0] if ready else "",
-        counts={count: status["devices"].get(count, 0) for count in COUNTS},
+        counts=counts,
+        conditions=_conditions(status),
         problems=frozenset(
-            Complaint(node=each["node"], device=each.get("device", ""), state=each["state"], reason=each["reason"])
+            Complaint(
+                node=each["node"],
+                device=each.get("device", ""),
+                state=each["state"],
+                reason=each["reason"],
+                since=_unix(each["since"]),
+            )
             for each in status.get("problems", [])
         ),
+        truncated=status.get("problemsTruncated", False),
     )
 
 
-def report(status: Json) -> dict[str, Told]:
-    """What a NodeDevicePlugin's status says of each device."""
-    return {
-        device["id"]: Told(
-            state=device["state"],
-            reason=device["reason"],
-            holders=frozenset(
-                f"{holder['namespace']}/{holder['pod']}/{holder['container']}"
-                for holder in device.get("allocatedTo", [])
-            ),
-        )
-        for resource in status.get("resources", [])
-        for device in resource.get("devices", [])
+def report(status: Json) -> Report:
+    """What a NodeDevicePlugin's status says."""
+    resources = status.get("resources", [])
+    counts = _counts(status.get("counts", {}))
+    for resource in resources:
+        counts |= _of_resource(resource, resource.get("counts", {}))
+    return Report(
+        devices={device["id"]: _told(device) for resource in resources for device in resource.get("devices", [])},
+        counts=counts,
+        registered={resource["name"]: resource.get("registered", False) for resource in resources},
+        conditions=_conditions(status),
+    )
+
+
+def _told(device: Json) -> Told:
+    holders = device.get("allocatedTo", [])
+    return Told(
+        state=device["state"],
+        reason=device["reason"],
+        holders=frozenset(f"{holder['namespace']}/{holder['pod']}/{holder['container']}" for holder in holders),
+        since=_unix(device["lastTransitionTime"]),
+    )
+
+
+def _of_resource(resource: Json, devices: Json) -> dict[str, int]:
+    name, slots = resource["name"], resource.get("slots", {})
+    return {f"{name} {count}": number for count, number in _counts(devices).items()} | {
+        f"{name} slots": slots.get("total", 0),
+        f"{name} slots in use": slots.get("used", 0),
     }
+
+
+def _counts(devices: Json) -> dict[str, int]:
+    return {count: devices.get(count, 0) for count in COUNTS}
+
+
+def _conditions(status: Json) -> dict[str, Said]:
+    return {each["type"]: Said(status=each["status"], reason=each["reason"]) for each in status.get("conditions", [])}
+
+
+def _unix(stamp: str) -> float:
+    return datetime.fromisoformat(stamp).timestamp()

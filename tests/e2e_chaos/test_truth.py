@@ -11,7 +11,7 @@ from apiserver_fixture.client import Client
 from chaos_bed import report
 from chaos_bed.chaos import Chaos
 from chaos_bed.checker import check
-from chaos_bed.findings import STATE
+from chaos_bed.findings import STATE, UNKNOWN
 from chaos_bed.oracle import Oracle
 from chaos_bed.plan import CALM, Edit, World, plan
 from chaos_bed.sampler import Reachability, Sampler
@@ -106,3 +106,4 @@ def test_no_status_is_wrong_for_longer_than_promised_whatever_fails(
     # A sampler that hardly ran, or a world in which nothing could be known, would prove nothing.
     assert verdict.counted > seconds / 3
     assert verdict.tallies[STATE].checked > verdict.samples
+    assert {kind for kind, tally in verdict.tallies.items() if not tally.checked} <= {UNKNOWN}

@@ -1,8 +1,7 @@
 """The checker of tests/chaos_bed catches each kind of lie, and nothing else."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -23,112 +22,33 @@ from chaos_bed.findings import (
     USE,
     WITHHELD,
 )
-from chaos_bed.samples import Complaint, Look, Sample, Summary, Told, Wanted
-
-NODE, OTHER = "one", "two"
-USER = frozenset({"ns/pod/c0"})
-DEVICES = frozenset({"cam-0", "cam-1"})
-USED = {"cam-0": USER}
-
-Change = Callable[[Sample], Sample]
-
-
-def counts(**other: int) -> dict[str, int]:
-    return dict.fromkeys(("unhealthy", "unknown", "cordoned"), 0) | {"total": 4, "healthy": 4, "allocated": 1} | other
-
-
-GOOD = Sample(
-    at=0.0,
-    looks={
-        NODE: Look(present=DEVICES, offered=DEVICES, held=USED, running=USED),
-        OTHER: Look(present=DEVICES, offered=DEVICES, held={}),
-    },
-    wanted=Wanted(selected=DEVICES),
-    reports={
-        NODE: {"cam-0": Told(state="Healthy", holders=USER), "cam-1": Told(state="Healthy")},
-        OTHER: dict.fromkeys(DEVICES, Told(state="Healthy")),
-    },
-    summary=Summary(reason="AllNodesReady", counts=counts()),
+from chaos_bed.invented import (
+    DEAD,
+    DEVICES,
+    GONE_1,
+    GONE_1_AND_TOLD,
+    GOOD,
+    LOST,
+    MISSING,
+    NODE,
+    OTHER,
+    RESOURCE,
+    UNKNOWN_1,
+    USED,
+    USER,
+    broken,
+    but,
+    counts,
+    is_,
+    kinds,
+    reports,
+    run,
+    says,
+    sums,
+    tells,
+    wants,
 )
-
-
-def run(*spans: tuple[float, Sample], beat: float = BEAT) -> list[Sample]:
-    """Each of these for so many seconds, one after the other."""
-    samples: list[Sample] = []
-    for seconds, sample in spans:
-        for _ in range(round(seconds / beat)):
-            samples.append(replace(sample, at=len(samples) * beat))
-    return samples
-
-
-def broken(samples: Sequence[Sample]) -> set[tuple[str, str]]:
-    """Kind and subject of each promise that was broken."""
-    return {(each.kind, each.about) for each in check(samples).violations}
-
-
-def kinds(samples: Sequence[Sample]) -> set[str]:
-    return {kind for kind, _ in broken(samples)}
-
-
-def is_(node: str = NODE, **truth: Any) -> Change:
-    """The truth about a node is another one."""
-
-    def change(sample: Sample) -> Sample:
-        return replace(sample, looks={**sample.looks, node: replace(sample.looks[node], **truth)})
-
-    return change
-
-
-def says(device: str, told: Told | None, node: str = NODE) -> Change:
-    """A NodeDevicePlugin says something else of a device, or does not list it."""
-
-    def change(sample: Sample) -> Sample:
-        report = {name: each for name, each in sample.reports[node].items() if name != device}
-        return replace(sample, reports={**sample.reports, node: report if told is None else {**report, device: told}})
-
-    return change
-
-
-def sums(reason: str = "", problems: frozenset[Complaint] = frozenset(), **other: int) -> Change:
-    """The config's status says something else."""
-
-    def change(sample: Sample) -> Sample:
-        known = sample.summary
-        return replace(
-            sample,
-            summary=Summary(reason=reason or known.reason, counts={**known.counts, **other}, problems=problems),
-        )
-
-    return change
-
-
-def wants(**other: Any) -> Change:
-    return lambda sample: replace(sample, wanted=replace(sample.wanted, **other))
-
-
-def but(*changes: Change) -> Sample:
-    sample = GOOD
-    for change in changes:
-        sample = change(sample)
-    return sample
-
-
-MISSING = Told(state="Unhealthy", reason="DeviceMissing")
-GONE_1 = (is_(present=frozenset({"cam-0"}), offered=frozenset({"cam-0"})),)
-"""cam-1 is pulled, and the kubelet knows."""
-
-GONE_1_PROBLEM = Complaint(node=NODE, device="cam-1", state="Unhealthy", reason="DeviceMissing")
-GONE_1_AND_TOLD = (
-    *GONE_1,
-    says("cam-1", MISSING),
-    sums(
-        "SomeUnhealthy",
-        frozenset({GONE_1_PROBLEM}),
-        healthy=3,
-        unhealthy=1,
-    ),
-)
-DEAD = (is_(agent=False, offered=frozenset()),)
+from chaos_bed.samples import Complaint, Said, Sample, Told
 
 
 def test_a_run_in_which_all_is_right_breaks_nothing() -> None:
@@ -232,8 +152,16 @@ def test_devices_that_are_shared_may_be_in_so_many_containers_and_no_more() -> N
     three = USER | {"ns/b/c0", "ns/c/c0"}
     told = says("cam-0", Told(state="Healthy", holders=three))
     shared = but(is_(held={"cam-0": three}, running={"cam-0": three}), told)
-    assert not broken(run((5, wants(replicas={"cam-0": 3})(shared))))
-    assert broken(run((5, wants(replicas={"cam-0": 2})(shared)))) == {(TWICE, "one cam-0")}
+
+    def by(replicas: int) -> Sample:
+        used = f"{RESOURCE} slots in use"
+        slots = counts({f"{RESOURCE} slots": 1 + replicas, used: 3})
+        both = tells({f"{RESOURCE} slots": 2 + 2 * replicas, used: 3})
+        of_other = counts({f"{RESOURCE} slots": 1 + replicas}, OTHER)
+        return but(lambda _: shared, slots, of_other, both, wants(replicas={"cam-0": replicas}))
+
+    assert not broken(run((5, by(3))))
+    assert broken(run((5, by(2)))) == {(TWICE, "one cam-0")}
 
 
 def test_containers_that_share_a_device_may_go_on_when_its_resource_has_left_the_config() -> None:
@@ -246,7 +174,7 @@ def test_containers_that_share_a_device_may_go_on_when_its_resource_has_left_the
 
 @pytest.mark.parametrize("when", ["while its agent is away", "right after"])
 def test_an_edit_reaches_a_node_whose_agent_has_just_begun_a_little_later(when: str) -> None:
-    away = is_(agent=False)
+    away = is_(agent=0)
     more = but(wants(selected=DEVICES | {"cam-2"}), is_(present=DEVICES | {"cam-2"}))
     at_first = (1, GOOD) if when == "right after" else (1, away(more))
 
@@ -287,8 +215,11 @@ def test_counts_may_know_of_each_node_as_it_was_at_another_time() -> None:
 def test_of_a_node_without_an_agent_the_status_may_say_what_was_and_after_45_s_must_say_unknown() -> None:
     gone_meanwhile = but(*DEAD, is_(present=frozenset({"cam-0"})))
     assert not broken(run((5, GOOD), (44, gone_meanwhile)))
-    assert broken(run((5, GOOD), (50, gone_meanwhile))) == {(UNKNOWN, NODE)}
-    told = but(lambda _: gone_meanwhile, sums("AgentsUnavailable", healthy=2, unknown=2))
+    assert broken(run((5, GOOD), (50, gone_meanwhile))) == {
+        (UNKNOWN, f"{NODE}{more}")
+        for more in ("", f" {RESOURCE}", " in Degraded", " in nodes ready", " in nodes updated", " in problems")
+    }
+    told = but(lambda _: gone_meanwhile, *UNKNOWN_1)
     verdict = check(run((5, GOOD), (40, gone_meanwhile), (60, told)))
     assert not verdict.violations
     worst = verdict.tallies[UNKNOWN].worst
@@ -297,9 +228,16 @@ def test_of_a_node_without_an_agent_the_status_may_say_what_was_and_after_45_s_m
 
 
 def test_two_lost_nodes_both_have_to_count_as_unknown() -> None:
-    both = but(*DEAD, is_(OTHER, agent=False, offered=frozenset()), sums(healthy=0, unknown=2))
-    assert (UNKNOWN, OTHER) in broken(run((50, both)))
-    assert not broken(run((50, but(lambda _: both, sums(healthy=0, unknown=4)))))
+    both = but(*DEAD, is_(OTHER, agent=0, offered=frozenset()), *UNKNOWN_1)
+    assert broken(run((50, both))) == {
+        (UNKNOWN, f"{node}{more}")
+        for node in (NODE, OTHER)
+        for more in ("", f" {RESOURCE}", " in nodes ready", " in nodes updated", " in problems")
+    } - {(UNKNOWN, f"{NODE} in problems")}
+    none = tells({"nodes ready": 0, "nodes updated": 0, f"{RESOURCE} nodes": 0})
+    problems = frozenset({LOST, replace(LOST, node=OTHER)})
+    told = but(lambda _: both, sums("AgentsUnavailable", problems, healthy=0, unknown=4), none)
+    assert not broken(run((50, told)))
 
 
 def test_an_agent_that_is_back_has_as_long_as_everybody_to_tell_the_truth() -> None:
@@ -310,8 +248,7 @@ def test_an_agent_that_is_back_has_as_long_as_everybody_to_tell_the_truth() -> N
 
 
 def test_a_node_that_was_unknown_has_a_while_to_be_believed_again_and_not_for_ever() -> None:
-    told = but(*DEAD, sums("AgentsUnavailable", healthy=2, unknown=2))
-    back = but(sums("AgentsUnavailable", healthy=2, unknown=2))
+    told, back = but(*DEAD, *UNKNOWN_1), but(*UNKNOWN_1)
     assert not broken(run((5, GOOD), (60, told), (10, back), (5, GOOD)))
     assert COUNT in kinds(run((5, GOOD), (60, told), (30, back)))
 
@@ -336,7 +273,9 @@ def test_while_the_api_server_does_not_answer_devices_still_have_to_be_served() 
 def test_of_a_config_that_was_edited_while_a_node_was_cut_off_that_node_need_not_know() -> None:
     excluded = wants(selected=frozenset({"cam-0"}))
     cut = but(is_(reaches_api=False), excluded, says("cam-1", None, OTHER), is_(OTHER, offered=frozenset({"cam-0"})))
-    assert not broken(run((6, GOOD), (10, but(lambda _: cut, sums(total=3, healthy=3)))))
+    assert not broken(
+        run((6, GOOD), (10, but(lambda _: cut, sums(total=3, healthy=3), tells({f"{RESOURCE} slots": 3}))))
+    )
 
 
 def test_a_node_that_is_cut_off_still_has_to_serve_what_it_knew() -> None:
@@ -346,7 +285,8 @@ def test_a_node_that_is_cut_off_still_has_to_serve_what_it_knew() -> None:
 
 def test_a_kubelet_that_does_not_answer_withholds_nothing_and_has_five_seconds_after_that() -> None:
     away = but(is_(offered=None, held=None))
-    lacking = but(is_(offered=frozenset()))
+    unregistered = reports(registered={RESOURCE: False}, conditions={"Registered": Said(status="False")})
+    lacking = but(is_(offered=frozenset()), unregistered)
     assert not broken(run((5, GOOD), (20, away), (4, lacking), (5, GOOD)))
     assert WITHHELD in kinds(run((5, GOOD), (20, away), (7, lacking)))
 
@@ -390,6 +330,7 @@ def told_truly(present: frozenset[str], used: bool) -> Sample:
             unhealthy=missing,
             allocated=int(used),
         ),
+        tells({f"{RESOURCE} slots in use": int(used)}),
     )
 
 

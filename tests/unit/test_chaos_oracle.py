@@ -4,7 +4,7 @@ from pathlib import Path
 
 from chaos_bed.oracle import processes
 from chaos_bed.sampler import wanted
-from chaos_bed.samples import Complaint, Summary, Told, Wanted
+from chaos_bed.samples import Complaint, Report, Said, Summary, Told, Wanted
 from chaos_bed.statuses import report, summary
 
 
@@ -47,27 +47,66 @@ def test_a_config_means_the_devices_that_its_patterns_match() -> None:
     assert wanted(spec, frozenset({"cam-0", "cam-1", "mic-0"})) == Wanted(
         selected=frozenset({"cam-0", "mic-0"}),
         replicas={"cam-0": 1, "mic-0": 2},
+        resources={"cam-0": "a", "mic-0": "b"},
         cordoned=frozenset({("one", "cam-0")}),
     )
 
 
-def test_statuses_are_read_as_they_are_written() -> None:
+STAMP, UNIX = "2026-11-27T05:00:00Z", 1795755600.0
+
+
+def test_the_status_of_a_node_is_read_as_it_is_written() -> None:
     holder = {"namespace": "ns", "pod": "p0", "container": "c0"}
-    devices = [{"id": "cam-0", "state": "Unhealthy", "reason": "DeviceMissing", "allocatedTo": [holder]}]
-    assert report({"resources": [{"name": "a", "devices": devices}]}) == {
-        "cam-0": Told(state="Unhealthy", reason="DeviceMissing", holders=frozenset({"ns/p0/c0"}))
+    device = {"id": "cam-0", "state": "Unhealthy", "reason": "DeviceMissing", "lastTransitionTime": STAMP}
+    resource = {
+        "name": "a",
+        "registered": True,
+        "counts": {"total": 1, "unhealthy": 1, "allocated": 1},
+        "slots": {"total": 2, "used": 1},
+        "devices": [device | {"allocatedTo": [holder]}],
     }
-    assert report({}) == {}
+    status = {
+        "conditions": [{"type": "Registered", "status": "True", "reason": "AllRegistered"}],
+        "counts": {"total": 1, "unhealthy": 1, "allocated": 1},
+        "resources": [resource],
+    }
+    some = {"total": 1, "healthy": 0, "unhealthy": 1, "unknown": 0, "cordoned": 0, "allocated": 1}
+    assert report(status) == Report(
+        devices={"cam-0": Told(state="Unhealthy", reason="DeviceMissing", holders=frozenset({"ns/p0/c0"}), since=UNIX)},
+        counts=some | {f"a {count}": number for count, number in some.items()} | {"a slots": 2, "a slots in use": 1},
+        registered={"a": True},
+        conditions={"Registered": Said(status="True", reason="AllRegistered")},
+    )
+    assert report({}).devices == {}
+
+
+def test_the_status_of_a_config_is_read_as_it_is_written() -> None:
     assert summary({"conditions": []}) is None
+    devices = {"total": 2, "healthy": 1, "unhealthy": 1}
     told = summary(
         {
-            "conditions": [{"type": "Degraded", "reason": "x"}, {"type": "Ready", "reason": "SomeUnhealthy"}],
-            "devices": {"total": 2, "healthy": 1, "unhealthy": 1},
-            "problems": [{"node": "one", "state": "Unknown", "reason": "AgentMissing"}],
+            "conditions": [
+                {"type": "Degraded", "status": "True", "reason": "x"},
+                {"type": "Ready", "status": "True", "reason": "SomeUnhealthy"},
+            ],
+            "devices": devices,
+            "nodes": {"desired": 2, "ready": 1, "updated": 0},
+            "resources": [{"name": "a", "nodes": 1, "devices": devices, "slots": {"total": 4, "used": 3}}],
+            "problems": [{"node": "one", "state": "Unknown", "reason": "AgentMissing", "since": STAMP}],
+            "problemsTruncated": True,
         }
     )
+    some = {"total": 2, "healthy": 1, "unhealthy": 1, "unknown": 0, "cordoned": 0, "allocated": 0}
     assert told == Summary(
-        reason="SomeUnhealthy",
-        counts={"total": 2, "healthy": 1, "unhealthy": 1, "unknown": 0, "cordoned": 0, "allocated": 0},
-        problems=frozenset({Complaint(node="one", device="", state="Unknown", reason="AgentMissing")}),
+        counts=some
+        | {f"a {count}": number for count, number in some.items()}
+        | {"a slots": 4, "a slots in use": 3, "a nodes": 1}
+        | {"nodes desired": 2, "nodes ready": 1, "nodes updated": 0},
+        conditions={
+            "Degraded": Said(status="True", reason="x"),
+            "Ready": Said(status="True", reason="SomeUnhealthy"),
+        },
+        problems=frozenset({Complaint(node="one", device="", state="Unknown", reason="AgentMissing", since=UNIX)}),
+        truncated=True,
     )
+    assert told.reason == "SomeUnhealthy"
