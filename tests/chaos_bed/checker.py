@@ -14,6 +14,7 @@ from chaos_bed.kubelets import of_kubelets
 from chaos_bed.looks import of_nodes, of_the_config
 from chaos_bed.lost import of_lost_nodes
 from chaos_bed.samples import Sample
+from chaos_bed.stamps import Stamps
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,10 +71,11 @@ def check(samples: Sequence[Sample]) -> Verdict:
 def _findings(samples: Sequence[Sample], known: Sequence[Fact]) -> Iterator[Finding]:
     since: dict[tuple[str, str], float] = {}
     counted = [sums(fact) for fact in known]
+    stamps = Stamps()
     for number, sample in enumerate(samples):
         now, before = known[number], since
         since = {}
-        for finding in _of_sample(sample, known[: number + 1], counted[: number + 1]):
+        for finding in _of_sample(sample, known[: number + 1], counted[: number + 1], stamps):
             if finding.delay > 0:
                 key = (finding.kind, finding.about)
                 # What is wrong at a first look may have been so since right after the look before.
@@ -82,9 +84,10 @@ def _findings(samples: Sequence[Sample], known: Sequence[Fact]) -> Iterator[Find
             yield finding
 
 
-def _of_sample(sample: Sample, past: Sequence[Fact], counted: Sequence[Sums]) -> Iterator[Finding]:
+def _of_sample(sample: Sample, past: Sequence[Fact], counted: Sequence[Sums], stamps: Stamps) -> Iterator[Finding]:
     """Each with the age of what it says."""
     yield from of_nodes(sample, past, counted)
+    yield from stamps.look(sample, past)
     yield from of_lost_nodes(sample, past[-1])
     if sample.api:
         yield from of_the_config(sample.summary, past, counted)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 STATE = "NodeDevicePlugin: a device's state"
 USE = "NodeDevicePlugin: who has a device, by podresources"
 RUNS = "NodeDevicePlugin: who has a device, by what runs"
+SINCE = "NodeDevicePlugin: since when a device is so"
 NODE_COUNT = "NodeDevicePlugin: counts of devices and slots"
 NODE_CONDITION = "NodeDevicePlugin: conditions, and what is registered"
 COUNT = "config: counts of devices"
@@ -12,6 +13,7 @@ RESOURCE = "config: counts of each resource"
 NODES = "config: counts of nodes"
 PROBLEM = "config: problems"
 UNTOLD = "config: problems that are not named"
+PROBLEM_SINCE = "config: since when there is a problem"
 STATUS = "config: STATUS"
 CONDITION = "config: Ready, Progressing, Degraded"
 UNKNOWN = "config: Unknown, where nothing can be known"
@@ -23,6 +25,7 @@ LIMITS = {
     STATE: 3.0,
     USE: 3.0,
     RUNS: 3.0,
+    SINCE: 3.0,
     NODE_COUNT: 3.0,
     NODE_CONDITION: 3.0,
     COUNT: 3.0,
@@ -30,6 +33,7 @@ LIMITS = {
     NODES: 3.0,
     PROBLEM: 3.0,
     UNTOLD: 3.0,
+    PROBLEM_SINCE: 3.0,
     STATUS: 3.0,
     CONDITION: 3.0,
     UNKNOWN: 45.0,
