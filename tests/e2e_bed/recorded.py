@@ -1,11 +1,12 @@
 """Recorded machines in the cluster's nodes: a tree in place of /sys, and device nodes of the recorded names."""
 
 import io
+import json
 import lzma
 import shlex
 import subprocess
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -65,6 +66,19 @@ def says(node: str, attribute: str, text: str) -> None:
 def adds(node: str, name: str, *lines: str) -> None:
     """Lines at the end of a file beside the machine's /sys."""
     on_node(node, f"printf '%s\\n' {shlex.join(lines)} >>{_TREE}/{name}")
+
+
+def cdi_spec(node: str, file: str, devices: Mapping[str, Sequence[str]]) -> None:
+    """A CDI spec of NVIDIA's kind: name → device nodes; each device also puts its name into FROM_CDI."""
+    made = [
+        {
+            "name": name,
+            "containerEdits": {"env": [f"FROM_CDI={name}"], "deviceNodes": [{"path": path} for path in paths]},
+        }
+        for name, paths in devices.items()
+    ]
+    spec = json.dumps({"cdiVersion": "0.5.0", "kind": "nvidia.com/gpu", "devices": made})
+    on_node(node, f"mkdir -p /etc/cdi; printf %s {shlex.quote(spec)} >{file}.new; mv {file}.new {file}")
 
 
 def _in_node(path: str) -> str:

@@ -1,7 +1,5 @@
 """GPUs of a made machine, and a double of their driver's library in the agents' image: real kubelets and pods."""
 
-import json
-import shlex
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -112,9 +110,7 @@ def two_by_environment(bed: Bed) -> int:
 
 def one_by_cdi(bed: Bed, resource: str, file: str) -> None:
     """A pod gets what the CDI spec on its node says."""
-    device = {"name": BY_CDI, "containerEdits": {"env": [f"FROM_CDI={BY_CDI}"]}}
-    spec = json.dumps({"cdiVersion": "0.5.0", "kind": "nvidia.com/gpu", "devices": [device]})
-    on_node(GPUS, f"mkdir -p /etc/cdi; echo {shlex.quote(spec)} >{file}.new; mv {file}.new {file}")
+    recorded.cdi_spec(GPUS, file, {BY_CDI: []})
     until(lambda: bed.offered(GPUS, resource) == 1, "the GPU is allocatable")
     bed.pod("infer", 1, node=GPUS, resource=resource, script="env | grep -e ^NVIDIA -e ^FROM_CDI | sort;")
     bed.running("infer")

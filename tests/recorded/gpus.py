@@ -7,10 +7,13 @@ from pathlib import Path
 
 from device_plugin_agent.sources import HostView
 from device_plugin_agent.sources.nvidia.worker import Nvml
-from nvml_double import Card, NvmlDouble
+from nvml_double import Card, Instance, NvmlDouble
 
 ROOTS = ("pci0000:00", "pci0000:40", "pci0000:80", "pci0000:b0")
 """Two GPUs hang on each."""
+
+_OF_GPU, _OF_GPU_INSTANCE = 135, 9
+"""How many capability devices the driver numbers for each: 15 GPU instances, each with 8 compute instances."""
 
 
 class Machine:
@@ -73,11 +76,23 @@ class Machine:
         (self.proc / "nvidia-caps").mkdir(parents=True, exist_ok=True)
         (self.proc / "nvidia-caps/mig-minors").write_text("\n".join(("config 1", "monitor 2", *lines, "")))
 
+    def capabilities(self) -> None:
+        """The capability devices of all MIG instances, with their nodes."""
+        lines = []
+        for card in self.double.cards:
+            for each in card.instances:
+                gpu = f"gpu{card.minor}/gi{each.gpu_instance}"
+                for part, number in zip(("", f"/ci{each.compute_instance}"), capabilities(card, each), strict=True):
+                    lines.append(f"{gpu}{part}/access {number}")
+                    self.node(f"nvidia-caps/nvidia-cap{number}")
+        self.mig_minors(*dict.fromkeys(lines))
+
     def node(self, name: str) -> None:
         """A device node."""
         path = self.dev / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        os.mknod(path, 0o020666, os.makedev(195, len(os.listdir(path.parent))))
+        major = 195 if path.parent == self.dev else 237
+        os.mknod(path, 0o020666, os.makedev(major, len(os.listdir(path.parent))))
 
     def spec(self, *names: str, file: str = "nvidia.yaml") -> None:
         """A CDI spec as nvidia-ctk writes it."""
@@ -94,6 +109,12 @@ class Machine:
         (self.sys / "bus/pci/devices" / address(card)).symlink_to(
             f"../../../devices/{ROOTS[number // 2]}/{address(card)}"
         )
+
+
+def capabilities(card: Card, instance: Instance) -> tuple[int, int]:
+    """The numbers of the capability devices of a MIG instance: its GPU instance's and its compute instance's."""
+    first = 3 + _OF_GPU * card.minor + _OF_GPU_INSTANCE * instance.gpu_instance
+    return first, first + 1 + instance.compute_instance
 
 
 def address(card: Card) -> str:
