@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from device_plugin_agent.health.probes import EXISTS, exists
 from device_plugin_agent.health.tracker import Track, step
 from device_plugin_agent.health.verdict import STEADY, Flaps, restless, shown, worst
+from device_plugin_agent.slots import slot_ids
 from device_plugin_agent.sources import Candidate, Unfit
 from device_plugin_agent.sources.base import DRIVER, DRIVER_CHANGED
 from device_plugin_api.node import Device, DeviceState, Holder
@@ -166,10 +167,15 @@ def reported(device: Device) -> Candidate:
     return Candidate(id=device.id, path=device.path, numa_node=device.numa_node, attributes=device.attributes)
 
 
-def handed_on(device: Device, slot_id: str, *, selected: bool, since: float, monotonic: float) -> Entry:
+def held_before(device: Device, replicas: int) -> dict[str, tuple[Holder, ...]]:
+    """Who has it by the last report. Its first slot stands for whichever are used: podresources will tell."""
+    return {slot_ids(device.id, replicas)[0]: device.allocated_to} if device.allocated_to else {}
+
+
+def handed_on(device: Device, replicas: int, *, selected: bool, since: float, monotonic: float) -> Entry:
     """What the last agent process reported and no look has found: the next one tells whether it is missing.
 
-    `slot_id` stands for whichever of its slots are used: podresources will tell. `since` is Unix time.
+    `since` is Unix time.
     """
     track = Track(state=device.state, reason=device.reason, message=device.message, since=since)
     return Entry(
@@ -178,7 +184,7 @@ def handed_on(device: Device, slot_id: str, *, selected: bool, since: float, mon
         tracks={EXISTS: replace(track, state=DeviceState.UNHEALTHY)},
         present=False,
         selected=selected,
-        use={slot_id: device.allocated_to} if device.allocated_to else {},
+        use=held_before(device, replicas),
         gone_at=monotonic,
     )
 

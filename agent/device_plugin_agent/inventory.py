@@ -11,6 +11,7 @@ from device_plugin_agent.entry import (
     first_look,
     forgettable,
     handed_on,
+    held_before,
     judged,
     look,
     missing,
@@ -180,7 +181,7 @@ class Inventory:
             self._entries[entry.device.id] = replace(entry, allocated_at=allocated_at)
 
     def adopt(self, devices: Iterable[Device], since: Mapping[str, float], *, alike: bool, monotonic: float) -> None:
-        """Take over from what the last agent process reported: since when, and what was there that is not any more.
+        """Take over from what the last agent process reported: since when, who has what, what is not there any more.
 
         `since` is Unix time for each device's ID. The next look tells which of them are missing. Not `alike`: the
         configuration was another one, and what is not here now may just not be wanted.
@@ -192,14 +193,12 @@ class Inventory:
                 if known.track.state is device.state:
                     track = replace(known.track, since=min(known.track.since, since[device.id]))
                     known = replace(known, track=track)
+                if device.allocated_to and not self._use_known:
+                    known = replace(known, use=held_before(device, self.replicas))
                 entries[device.id] = recognised(known, {device.id: reported(device)})
             elif alike and (device.allocated_to if self._draining else device.reason not in (NOT_SELECTED, CLAIMED)):
                 entries[device.id] = handed_on(
-                    device,
-                    slot_ids(device.id, self.replicas)[0],
-                    selected=not self._draining,
-                    since=since[device.id],
-                    monotonic=monotonic,
+                    device, self.replicas, selected=not self._draining, since=since[device.id], monotonic=monotonic
                 )
         self._replace(dict(sorted(entries.items())))
 

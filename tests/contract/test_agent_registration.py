@@ -3,6 +3,7 @@
 import asyncio
 import os
 
+import grpc
 import pytest
 
 from contract.agent_bench import CAMERA, Bench, resource, spec
@@ -224,6 +225,21 @@ async def test_another_agent_process_has_the_same_ids_and_the_pods_keep_their_de
         await bench.until(lambda: any(each.allocated_to for each in bench.resource_status().devices))
         (holder,) = (each for each in bench.resource_status().devices if each.allocated_to)
         assert holder.id == device
+
+
+async def test_until_podresources_answers_another_process_tells_who_has_what_as_the_last_one_did(bench: Bench) -> None:
+    bench.plug("video0", "video1")
+    bench.api.put(spec())
+    async with bench.agent():
+        await bench.offers(2, 2)
+        await bench.hand_out(Pod("p"))
+        before = {each.id: each.allocated_to for each in bench.resource_status().devices}
+    bench.kubelet.faults.refuse_podresources = grpc.StatusCode.UNAVAILABLE
+    bench.plug("video2")
+    async with bench.agent():
+        await bench.offers(3, 3)
+        await bench.until(lambda: len(bench.resource_status().devices) == 3)
+        assert {each.id: each.allocated_to for each in bench.resource_status().devices} == before | {"video2": ()}
 
 
 @pytest.mark.parametrize("count", [200])

@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from device_plugin_agent.entry import ALLOCATION_GRACE, MISSING_RETENTION
 from device_plugin_agent.health.tracker import WORKS, Look, Observation
@@ -27,8 +28,8 @@ def working(*names: str) -> list[Device]:
 class Bench:
     """An inventory with a clock of its own."""
 
-    def __init__(self, replicas: int = 1) -> None:
-        self.inventory = Inventory(Health(success_threshold=1), replicas)
+    def __init__(self, replicas: int = 1, *, known: bool = True) -> None:
+        self.inventory = Inventory(Health(success_threshold=1), replicas, use_known=known)
         self.time = 100.0
 
     def see(self, *names: str, after: float = 0, gone: tuple[str, ...] = ()) -> None:
@@ -236,6 +237,29 @@ def test_what_another_configuration_had_reported_tells_since_when_and_no_more() 
     bench.see("a", after=1)
     assert bench.states == {"a": "Works"}
     assert bench.inventory.entries["a"].track.since == 5.0
+
+
+@pytest.mark.parametrize("alike", [True, False])
+def test_a_container_that_had_a_device_has_it_until_podresources_says_otherwise(alike: bool) -> None:
+    bench = Bench(known=False)
+    bench.see("a", "b")
+    (a, b) = working("a", "b")
+    reported = [structs.replace(a, allocated_to=(POD,)), b]
+    bench.inventory.adopt(reported, {"a": 5.0, "b": 6.0}, alike=alike, monotonic=bench.time)
+    bench.see("a", "b", after=1)
+    assert {name: entry.holders for name, entry in bench.inventory.entries.items()} == {"a": (POD,), "b": ()}
+    bench.use("b")
+    assert {name: entry.holders for name, entry in bench.inventory.entries.items()} == {"a": (), "b": (POD,)}
+
+
+def test_what_podresources_has_told_is_newer_than_what_the_last_agent_reported() -> None:
+    bench = Bench(known=False)
+    bench.see("a")
+    bench.use()
+    (a,) = working("a")
+    reported = [structs.replace(a, allocated_to=(POD,))]
+    bench.inventory.adopt(reported, {"a": 5.0}, alike=True, monotonic=bench.time)
+    assert bench.inventory.entries["a"].holders == ()
 
 
 def test_a_used_device_of_which_only_the_id_is_known_has_not_changed_its_driver() -> None:
