@@ -70,7 +70,9 @@ class ConfigReconciler:
             raise failures[0].error
         if len(actions) > AT_ONCE or snapshot.unseen:
             return Result(0.0)
-        return Result(min(pause, _RESYNC if _tells_itself(snapshot) else nodes.RECHECK))
+        # What was written may not have been kept: CRDs that do not know a member yet drop it without a word.
+        itself = not actions and _tells_itself(snapshot)
+        return Result(min(pause, _RESYNC if itself else nodes.RECHECK))
 
     async def _tell(self, snapshot: Snapshot, removed: frozenset[str]) -> float:
         """Write the status if it differs; seconds until it may be another without anything happening."""

@@ -113,6 +113,12 @@ class RunningOperator:
         eventually(lambda: self.requests.count(("GET", path, 200)) > before, "it looked again")
         time.sleep(0.3)  # what it would write comes right behind
 
+    def later(self, seconds: float) -> None:
+        """Let time pass: what is due by then is done."""
+        self.clock.ahead += seconds
+        # Who waits for the next due one waits by the machine's clock, until something comes.
+        self._loop.call_soon_threadsafe(self._operator.changed, "nobody")
+
     def looks(self, name: str, count: int) -> None:
         """Have it reconcile that config so many times, as fast as its pace allows: time passes quickly meanwhile."""
         look = ("GET", f"/apis/{API_VERSION}/devicepluginconfigs/{name}", 200)

@@ -48,6 +48,7 @@ def of_the_former_version() -> dict[str, Json]:
     """CRDs that lack what this version's operator and agents write."""
     made = definitions()
     del members(made[NODE], "spec")["configCreationTime"]
+    del members(made[NODE], "spec")["cordonedDevices"]
     del members(made[NODE], "status")["contestedDevices"]
     del members(made[CONFIG], "status")["problemsTruncated"]
     del members(made[CONFIG], "status", "resources")["devices"]
@@ -145,10 +146,17 @@ def test_an_operator_on_the_crds_of_the_former_version_settles_and_tells_all_whe
         world.start([node])
         world.report(node)
         eventually(lambda: world.reason() == "AllNodesReady", "it settles")
+        cordon = {"node": node, "resource": "example.com/camera", "device": "video0", "reason": "lens broken"}
+        world.apply(cordonedDevices=[cordon])
+        eventually(lambda: quiet(operator, world), "a look changes nothing")
+        assert "cordonedDevices" not in world.objects()[node]["spec"]
+        # One after the other, as by kubectl; that of configs alone calls for another look.
+        install(plane, of_the_former_version() | {CONFIG: definitions()[CONFIG]})
+        eventually(lambda: "devices" in world.config["status"]["resources"][0], "the whole status is told")
         eventually(lambda: quiet(operator, world), "a look changes nothing")
         install(plane, definitions())
-        operator.look(world.name)
-        eventually(lambda: "devices" in world.config["status"]["resources"][0], "the whole status is told")
+        operator.later(30)
+        eventually(lambda: "cordonedDevices" in world.objects()[node]["spec"], "the node gets all that it shall run")
         assert world.reason() == "AllNodesReady"
     assert operator.runs is False
 
