@@ -40,7 +40,12 @@ deployed() {
 }
 
 # -s: the tests print the times they saw.
-rung_e2e() { deployed && run_pytest e2e -v -s; }
+rung_e2e() {
+  deployed &&
+    step "build: the next version" hack/next-version.sh &&
+    step "load: the next version" hack/load.sh deviceplugins.dev/operator:next deviceplugins.dev/agent:next &&
+    run_pytest e2e -v -s
+}
 
 rung_e2e_chaos() {
   # The same each time; another seed is a deeper look: make test-chaos.

@@ -55,3 +55,10 @@ def test_a_rung_without_report_is_a_failure(tmp_path: Path) -> None:
     assert done.stdout.splitlines()[-1] == "1 passed, 1 failed, 0 skipped"
     assert "did not come to its end" in done.stdout
     assert done.returncode == 1
+
+
+def test_the_next_version_can_be_made_of_this_one() -> None:
+    patch = ROOT / "tests/e2e/next_version.patch"
+    check = ["git", "apply", "--check", "-C1", patch]
+    done = subprocess.run(check, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"hack/next-version.sh cannot: {done.stderr}"
