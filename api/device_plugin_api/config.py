@@ -203,7 +203,7 @@ class ResourceSummary(Struct, rename="camel", frozen=True, kw_only=True):
     """One resource over all nodes."""
 
     name: Annotated[str, doc("Resource name.", max_length=308)]
-    nodes: Annotated[int, doc("Nodes that offer at least one device of it.", ge=0)] = 0
+    nodes: Annotated[int, doc("Nodes that have at least one device of it and whose agent is heard.", ge=0)] = 0
     devices: Annotated[DeviceCounts, doc("Its devices.")] = field(default_factory=DeviceCounts)
     slots: Annotated[SlotCounts, doc("Its devices as often as they are shared.")] = field(default_factory=SlotCounts)
 
