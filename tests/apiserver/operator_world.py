@@ -235,10 +235,18 @@ class World:
         self.schedule()
         eventually(lambda: self.objects().keys() >= wanted, "each node has its object")
 
-    def report(self, node: str, *, healthy: int = 2, broken: Iterable[str] = (), unregistered: str = "") -> None:
-        """Play the agent: say what the node has, and why it is not registered."""
+    def report(
+        self,
+        node: str,
+        *,
+        healthy: int = 2,
+        broken: Iterable[str] = (),
+        unregistered: str = "",
+        resources: Iterable[str] = ("example.com/camera",),
+    ) -> None:
+        """Play the agent: say what the node has of each resource, and why it is not registered."""
         item = self.objects()[node]
-        lost = list(broken)
+        lost, names = list(broken), list(resources)
         counts = {
             "total": healthy + len(lost),
             "healthy": healthy,
@@ -258,9 +266,9 @@ class World:
             "observedRevision": item["spec"]["revision"],
             "agentVersion": "test",
             "conditions": [{"type": "ConfigAccepted"} | good, {"type": "Registered"} | registered],
-            "counts": counts,
+            "counts": {key: len(names) * count for key, count in counts.items()},
             "resources": [
-                {"name": "example.com/camera", "registered": not unregistered, "counts": counts, "devices": devices},
+                {"name": name, "registered": not unregistered, "counts": counts, "devices": devices} for name in names
             ]
             if devices
             else [],

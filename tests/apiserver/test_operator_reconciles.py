@@ -16,13 +16,6 @@ def operator(settings: Settings) -> Iterator[RunningOperator]:
         yield running
 
 
-@pytest.fixture
-def younger(world: World) -> Iterator[World]:
-    made = World(world.api, f"{world.name}-too")  # of one second the first by name is the older
-    yield made
-    made.close()
-
-
 def test_a_config_says_something_within_a_second(operator: RunningOperator, world: World) -> None:
     world.apply()
     eventually(world.reason, "the first status", within=1.0, every=0.02)
@@ -94,46 +87,6 @@ def test_a_new_content_of_resources_reaches_the_nodes_and_restarts_no_agent(
     assert [pod["metadata"]["uid"] for pod in world.pods()] == pods
 
 
-def test_a_rollout_stops_at_a_node_that_gets_worse_and_the_former_content_is_the_way_back(
-    operator: RunningOperator, world: World
-) -> None:
-    nodes = [world.node(letter) for letter in "abc"]
-    world.apply()
-    world.start(nodes)
-    for name in nodes:
-        world.report(name)
-    eventually(lambda: world.reason() == "AllNodesReady", "all is well")
-    old = world.objects()[nodes[0]]["spec"]["revision"]
-
-    def updated() -> list[str]:
-        return [name for name, item in sorted(world.objects().items()) if item["spec"]["revision"] != old]
-
-    world.apply(resources=[resource(health={"periodSeconds": 5})])
-    eventually(lambda: updated() == nodes[:1], "the first node has it")
-    operator.look(world.name)
-    assert updated() == nodes[:1]
-    world.report(nodes[0])
-    eventually(lambda: updated() == nodes[:2], "the next one follows")
-    assert "annotations" not in world.objects()[nodes[0]]["metadata"]
-    world.report(nodes[1], healthy=1, broken=["video1"])
-    eventually(lambda: world.reason() == "RolloutPaused", "the second got worse")
-    (ready,) = [found for found in world.config["status"]["conditions"] if found["type"] == "Ready"]
-    assert nodes[1] in ready["message"]
-    assert "DeviceMissing" in ready["message"]
-    assert updated() == nodes[:2]
-    world.apply(resources=[resource()])
-
-    def goes_back() -> bool:
-        for name, item in world.objects().items():
-            if item["status"]["observedRevision"] != item["spec"]["revision"]:
-                world.report(name)
-        return world.reason() == "AllNodesReady"
-
-    eventually(goes_back, "it went back")
-    assert updated() == []
-    assert ("Warning", "RolloutPaused") in world.events()
-
-
 def test_a_config_in_preview_says_so_and_serves_when_it_is_told_to(operator: RunningOperator, world: World) -> None:
     name = world.node("a")
     world.apply(mode="Preview")
@@ -148,54 +101,6 @@ def test_a_config_in_preview_says_so_and_serves_when_it_is_told_to(operator: Run
     eventually(lambda: world.reason() == "RolloutInProgress", "the agent has not taken it yet")
     world.report(name)
     eventually(lambda: world.reason() == "AllNodesReady", "it has")
-
-
-def test_while_a_rollout_is_paused_no_node_gets_the_new_content(operator: RunningOperator, world: World) -> None:
-    name = world.node("a")
-    world.apply(rollout={"paused": True})
-    world.start([name])
-    world.report(name)
-    eventually(lambda: world.reason() == "AllNodesReady", "a new node is served")
-    old = world.objects()[name]["spec"]["revision"]
-    changed = [resource(), resource("example.com/second")]
-    world.apply(resources=changed, rollout={"paused": True})
-    eventually(lambda: world.reason() == "RolloutPaused", "it is told")
-    assert world.objects()[name]["spec"]["revision"] == old
-    world.apply(resources=changed)
-    eventually(lambda: world.objects()[name]["spec"]["revision"] != old, "it goes on")
-
-
-def test_of_two_configs_with_one_name_on_a_node_the_older_serves_until_it_goes(
-    operator: RunningOperator, world: World, younger: World
-) -> None:
-    shared, own = world.node("shared"), younger.node("own")
-    world.apply()
-    world.start([shared])
-    world.report(shared)
-    eventually(lambda: world.reason() == "AllNodesReady", "the older one serves")
-    for name in (shared, own):
-        world.api.patch("v1", "Node", name, {"metadata": {"labels": {"other": younger.name}}})
-    younger.apply(nodeSelector={"other": younger.name})
-    younger.start([shared, own])
-    younger.report(own)
-    eventually(lambda: younger.reason() == "ResourceNameConflict", "the younger one says so")
-    (withheld,) = younger.objects()[shared]["spec"]["withheldResources"]
-    assert (withheld["name"], withheld["config"]) == ("example.com/camera", world.name)
-    assert "withheldResources" not in younger.objects()[own]["spec"]
-    (problem,) = [each for each in younger.config["status"]["problems"] if each["node"] == shared]
-    assert (problem["reason"], problem["resource"]) == ("ResourceNameConflict", "example.com/camera")
-    assert world.name in problem["message"]
-    younger.report(shared, healthy=0, unregistered="ResourceNameConflict")
-    eventually(lambda: younger.config["status"]["nodes"]["ready"] == 1, "its other node is served")
-    world.api.delete(API_VERSION, "DevicePluginConfig", world.name)
-    eventually(lambda: not world.objects(), "the older one is gone", within=20)
-    operator.look(younger.name)
-    assert younger.objects()[shared]["spec"]["withheldResources"], "its agent may still be there"
-    for pod in world.pods():
-        world.api.delete("v1", "Pod", pod["metadata"]["name"], namespace=AGENTS, missing_ok=True)
-    eventually(lambda: not younger.objects()[shared]["spec"].get("withheldResources"), "the name has passed on")
-    younger.report(shared)
-    eventually(lambda: younger.reason() == "AllNodesReady", "the younger one serves")
 
 
 def test_a_daemonset_that_was_edited_by_hand_is_put_back(operator: RunningOperator, world: World) -> None:
