@@ -6,7 +6,7 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -45,7 +45,7 @@ class Fault:
     """What is done to a request. Only the first that is set counts, but `late` goes with each."""
 
     late: float = 0.0
-    """Seconds until it is passed on."""
+    """Seconds until it is passed on, at the latest when a rule ends."""
     status: int | None = None
     """The answer; the API server is not asked."""
     retry_after: int | None = None
@@ -66,12 +66,16 @@ class ApiProxy:
 
     def __init__(self, url: str, ca_file: Path) -> None:
         self.url = ""
+        self.afflicted: list[Ask] = []
+        """The requests that a rule had something against."""
         self._rules: list[Rule] = []
         self._target = url
         self._ssl = ssl.create_default_context(cafile=str(ca_file))
         self._answers: dict[str, tuple[int, bytes]] = {}
         self._watched: dict[asyncio.Transport, Ask] = {}
         self._started: Future[None] = Future()
+        self._over = asyncio.Event()
+        """Set when the next rule ends."""
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), name="proxy")
 
     def __enter__(self) -> "ApiProxy":
@@ -94,11 +98,17 @@ class ApiProxy:
             yield
         finally:
             self._rules.remove(rule)
+            self._loop.call_soon_threadsafe(self._hurry)
 
     def _cut(self, rule: Rule) -> None:
         for transport, ask in self._watched.items():
             if rule(ask) is not None:
                 transport.abort()
+
+    def _hurry(self) -> None:
+        """Who waits need not wait any more."""
+        self._over.set()
+        self._over = asyncio.Event()
 
     async def _serve(self) -> None:
         self._loop, self._ended = asyncio.get_running_loop(), asyncio.Event()
@@ -117,8 +127,14 @@ class ApiProxy:
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         ask = Ask(request.method, request.path, request.query)
-        fault = next(filter(None, (rule(ask) for rule in tuple(self._rules))), Fault())
-        await asyncio.sleep(fault.late)
+        fault = next(filter(None, (rule(ask) for rule in tuple(self._rules))), None)
+        if fault is None:
+            fault = Fault()
+        else:
+            self.afflicted.append(ask)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(fault.late):
+                await self._over.wait()
         if fault.status is not None:
             return _refusal(fault.status, fault.retry_after)
         if fault.error_event is not None and ask.watches:

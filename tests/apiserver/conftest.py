@@ -9,7 +9,15 @@ from apiserver_fixture.fixture import api, binaries, control_plane, controllers
 from device_plugin_operator.settings import Settings
 from kubelet_double.fixture import kubelet, kubelet_clock, kubelet_root, stopped_kubelet
 
-LONGEST = ("test_operator_leads", "test_uninstall", "test_upgrade", "test_operator_faults", "test_operator_gives_up")
+LONGEST = (
+    "test_operator_leads",
+    "test_uninstall",
+    "test_upgrade",
+    "test_operator_lease_faults",
+    "test_operator_gives_up",
+    "test_operator_latency",
+    "test_operator_faults",
+)
 """First, so that no worker of xdist is left alone with one of them at the end."""
 
 __all__ = [

@@ -9,13 +9,10 @@ import pytest
 from apiserver.api_proxy import ApiProxy, Ask, Fault, Rule, through
 from apiserver.objects import resource
 from apiserver.operator_world import RunningOperator, World, eventually
-from apiserver_fixture import Client, ControlPlane
+from apiserver_fixture import ControlPlane
 from device_plugin_operator.settings import Settings
 
 pytestmark = pytest.mark.timeout(180)
-
-LATE = 30.0
-"""Seconds that the API server may take for an answer."""
 
 
 @dataclass(frozen=True)
@@ -71,40 +68,55 @@ def operator(controllers: ControlPlane, proxy: ApiProxy) -> Iterator[RunningOper
         yield running
 
 
-@pytest.fixture(scope="module", autouse=True)
-def late(operator: RunningOperator, proxy: ApiProxy, api: Client) -> Iterator[World]:
-    """A config whose reads take 30 s. It is there from the start: its own test is the last one to wait for it."""
-    world = World(api, "late")
-    with proxy.following(lambda ask: Fault(late=LATE) if ask.reads and ask.path.endswith("/late") else None):
-        world.apply()
-        yield world
-    world.close()
-
-
 def some(fault: Fault, hits: Callable[[Ask], bool] = lambda _: True) -> Rule:
     """Of three equal requests the second; the Lease has tests of its own.
 
     Not the first: all that is done for the first time would fail, and that many failures in a row make long pauses.
     """
-    seen: Counter[tuple[str, str, bool]] = Counter()
+    seen: Counter[tuple[str, str]] = Counter()
 
     def rule(ask: Ask) -> Fault | None:
-        if "/leases" in ask.path or not hits(ask):
+        if "/leases" in ask.path or ask.watches or not hits(ask):
             return None
-        key = (ask.method, ask.path, ask.watches)
+        key = (ask.method, ask.path)
         seen[key] += 1
         return fault if seen[key] % 3 == 2 else None
 
     return rule
 
 
-def watches(ask: Ask) -> bool:
-    return ask.watches
+def next_watches(fault: Fault, hits: Callable[[Ask], bool] = lambda _: True) -> Rule:
+    """The watches that are open end, and of each the next two go wrong."""
+    seen: Counter[str] = Counter()
+
+    def rule(ask: Ask) -> Fault | None:
+        if not ask.watches or not hits(ask):
+            return None
+        seen[ask.path] += 1
+        return fault if seen[ask.path] <= 3 else None
+
+    return rule
 
 
-def own_watches(ask: Ask) -> bool:
+def for_a_while(fault: Fault) -> Rule:
+    """The watch of configs has to begin anew, and the lists for that fail thrice."""
+    left = 3
+
+    def rule(ask: Ask) -> Fault | None:
+        nonlocal left
+        if not left or not ask.path.endswith("/devicepluginconfigs"):
+            return None
+        if ask.watches:
+            return Fault(error_event=410)
+        left -= 1
+        return fault
+
+    return rule
+
+
+def own(ask: Ask) -> bool:
     """Those of NodeDevicePlugins and pods: the others are kopf's, which ends over some faults."""
-    return ask.watches and ask.path.endswith(("/nodedeviceplugins", "/pods"))
+    return ask.path.endswith(("/nodedeviceplugins", "/pods"))
 
 
 def writes(ask: Ask) -> bool:
@@ -114,10 +126,14 @@ def writes(ask: Ask) -> bool:
 @pytest.mark.parametrize(
     "rule",
     [
-        pytest.param(some(Fault(cut=0.0), watches), id="watches are cut"),
-        pytest.param(some(Fault(cut=0.5), watches), id="watches break off within an event"),
-        pytest.param(some(Fault(error_event=410), watches), id="watches say that they are too old"),
-        pytest.param(some(Fault(status=410), own_watches), id="watches are refused as too old"),
+        pytest.param(next_watches(Fault(cut=0.0)), id="watches are cut"),
+        pytest.param(next_watches(Fault(cut=0.5)), id="watches break off within an event"),
+        pytest.param(next_watches(Fault(error_event=410)), id="watches say that they are too old"),
+        pytest.param(next_watches(Fault(status=410), own), id="watches are refused as too old"),
+        pytest.param(next_watches(Fault(status=429, retry_after=1)), id="watches are too many"),
+        pytest.param(next_watches(Fault(status=500)), id="watches fail"),
+        pytest.param(for_a_while(Fault(status=403)), id="rights are gone for a while"),
+        pytest.param(for_a_while(Fault(status=503)), id="configs cannot be listed for a while"),
         pytest.param(some(Fault(status=429, retry_after=1)), id="some requests are too many"),
         pytest.param(some(Fault(status=500)), id="some requests fail"),
         pytest.param(some(Fault(cut=0.5)), id="some answers arrive by half"),
@@ -127,14 +143,10 @@ def writes(ask: Ask) -> bool:
 def test_a_config_is_served_and_nothing_is_lost_or_made_twice_although(
     rule: Rule, operator: RunningOperator, proxy: ApiProxy, world: World
 ) -> None:
+    before = len(proxy.afflicted)
     with proxy.following(rule):
         fleet = Fleet.come(world)
         eventually(fleet.settled, "all is as it shall be, in spite of it", within=60, every=0.2)
+        assert len(proxy.afflicted) > before, "something did go wrong"
     eventually(fleet.settled, "and afterwards", every=0.2)
     assert operator.runs
-
-
-def test_a_config_whose_answers_take_30_s_is_served_and_holds_up_no_other(late: World, world: World) -> None:
-    world.apply()
-    eventually(world.reason, "another config is served meanwhile", within=15)
-    eventually(lambda: late.daemonset and late.reason(), "it is served", within=90)
