@@ -5,7 +5,7 @@ Kopf's other handlers keep their state in annotations and finalizers of the obje
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,6 +14,12 @@ import kopf
 from device_plugin_api import group, names
 from device_plugin_operator.access import Access
 from device_plugin_operator.plan.daemonset import AGENT
+
+PATIENCE: Sequence[float] = (1, 1, 2, 3, *([5] * 120))
+"""Seconds between kopf's attempts at one request: it waits ten minutes, through an upgrade of the control plane too.
+
+Only then the process ends and is started anew.
+"""
 
 _TOKEN_LIFE = timedelta(minutes=1)
 """Kubelets write a new token into the pod long before the old one ends; it is read as often as our own client does."""
@@ -42,8 +48,7 @@ def _settings() -> kopf.OperatorSettings:
     settings.watching.chunk_size = 500
     settings.watching.server_timeout = 270
     settings.watching.label_selectors["apps", "daemonsets"] = f"app.kubernetes.io/name={AGENT}"
-    # Through an upgrade of the control plane we wait; only then the process ends and is started anew.
-    settings.networking.error_backoffs = (1, 1, 2, 3, *([5] * 120))
+    settings.networking.error_backoffs = PATIENCE
     return settings
 
 

@@ -8,11 +8,14 @@ import pytest
 
 from apiserver.api_proxy import ApiProxy, Fault, Rule, through
 from apiserver.operator_world import World, eventually
-from apiserver.replica import Replica
+from apiserver.replica import Replica, remove_lease
 from apiserver_fixture import ControlPlane
 from device_plugin_operator.leader import LEASE
 
 CONFIGS = "/devicepluginconfigs"
+
+PATIENCE = (0.5, 0.5, 0.5)
+"""What lasts longer than the operator's own ten minutes is here what lasts longer than this."""
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +38,9 @@ def listing(fault: Fault) -> Rule:
     ("rule", "reason"),
     [
         pytest.param(watching(Fault(error_event=500)), "watch-stream.*made-up 500", id="an error within a watch"),
+        pytest.param(watching(Fault(status=410)), "made-up 410", id="a watch that is refused as too old"),
+        pytest.param(listing(Fault(status=403)), "made-up 403", id="rights that are gone for longer than kopf tries"),
+        pytest.param(listing(Fault(status=500)), "made-up 500", id="lists that fail for longer than kopf tries"),
         # Kopf closes its connections at once, and what fails first by that is its other watch, in one way or another.
         pytest.param(
             listing(Fault(status=401)), "(AssertionError|Connection closed)", id="credentials that are refused"
@@ -44,9 +50,9 @@ def listing(fault: Fault) -> Rule:
 def test_the_process_ends_with_a_reason_and_the_next_goes_on_at_once_after(
     rule: Rule, reason: str, proxy: ApiProxy, controllers: ControlPlane, world: World, tmp_path: Path
 ) -> None:
-    world.api.delete("coordination.k8s.io/v1", "Lease", LEASE, namespace="device-plugin-system", missing_ok=True)
+    remove_lease(world.api)
     path = through(proxy, controllers)
-    first = Replica("first", tmp_path, path)
+    first = Replica("first", tmp_path, path, PATIENCE)
     with first.process:
         eventually(lambda: first.said("Leading"), "it leads")
         world.apply()

@@ -11,14 +11,11 @@ import pytest
 import yaml
 
 from apiserver.operator_world import World, eventually, kubeconfig
-from apiserver.replica import Replica
+from apiserver.replica import Replica, leader_and_next, settled, taken_over
 from apiserver.tcp_proxy import TcpProxy
 from apiserver_fixture import Client, ControlPlane
-from device_plugin_operator.leader import LEASE
 
 SYSTEM = "device-plugin-system"
-TAKEOVER = 20.0
-"""Seconds that a takeover may take."""
 
 
 @pytest.fixture
@@ -29,24 +26,12 @@ def own_kubeconfig(controllers: ControlPlane) -> Path:
 @pytest.fixture
 def replicas(tmp_path: Path, own_kubeconfig: Path, api: Client, proxy: TcpProxy) -> Iterator[tuple[Replica, Replica]]:
     """A leader, behind the proxy, and one that stands by."""
-    api.delete("coordination.k8s.io/v1", "Lease", LEASE, namespace=SYSTEM, missing_ok=True)
     made = yaml.safe_load(own_kubeconfig.read_text())
     made["clusters"][0]["cluster"]["server"] = f"https://127.0.0.1:{proxy.port}"
     through = tmp_path / "through-proxy"
     through.write_text(yaml.safe_dump(made))
-    first = Replica("first", tmp_path, through)
-    second = None
-    try:
-        eventually(lambda: first.said("Leading"), "the first leads")
-        second = Replica("second", tmp_path, own_kubeconfig)
-        eventually(lambda: second.said("Standing by"), "the second stands by")
-        yield first, second
-    finally:
-        first.process.stop()
-        if second is not None:
-            second.process.stop()
-        # Who had to be killed has kept it, and the next test's operator would wait until it runs out.
-        api.delete("coordination.k8s.io/v1", "Lease", LEASE, namespace=SYSTEM, missing_ok=True)
+    with leader_and_next(api, tmp_path, through, own_kubeconfig) as both:
+        yield both
 
 
 @pytest.fixture
@@ -54,26 +39,6 @@ def proxy(controllers: ControlPlane) -> Iterator[TcpProxy]:
     where = urlsplit(controllers.url)
     with TcpProxy(where.hostname or "", where.port or 0) as made:
         yield made
-
-
-def settled(world: World) -> str:
-    """A config with one node that reports; the node's name."""
-    node = world.node("a")
-    world.apply()
-    world.start([node])
-    world.report(node)
-    eventually(lambda: world.reason() == "AllNodesReady", "the leader serves")
-    return node
-
-
-def taken_over(world: World, node: str, since: float, first: Replica, second: Replica) -> None:
-    """A change that was made while nobody led reaches the status; only the second has written since it leads."""
-    world.report(node, healthy=1, broken=["video7"])
-    left = TAKEOVER - (time.monotonic() - since)
-    eventually(lambda: world.reason() == "SomeUnhealthy", "the second took over", within=left)
-    # It writes its log a moment after the API server has shown the result.
-    written = eventually(second.writes, "the second wrote")
-    assert max(first.writes()) < min(written)
 
 
 def test_a_killed_leader_is_followed_within_20_s(replicas: tuple[Replica, Replica], world: World) -> None:
