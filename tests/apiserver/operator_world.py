@@ -45,12 +45,13 @@ class ShiftedClock(SystemClock):
 
 
 class RunningOperator:
-    """The operator in a thread, with every request it makes."""
+    """The operator in a thread, with every request it makes. `with` waits until it is ready, if that is wished."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, until_ready: bool = True) -> None:
         self.clock = ShiftedClock()
         self.requests: list[tuple[str, str, int]] = []
         self._settings = settings
+        self._until_ready = until_ready
         self._started = threading.Event()
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="operator")
@@ -59,7 +60,7 @@ class RunningOperator:
         self._thread.start()
         assert self._started.wait(10)
         try:
-            eventually(lambda: self._error or self._operator.ready()[0], "the operator is ready")
+            eventually(lambda: self._error or not self._until_ready or self.ready, "the operator is ready")
         except TimeoutError:
             self.__exit__()
             raise
@@ -99,6 +100,11 @@ class RunningOperator:
     def runs(self) -> bool:
         """Whether it still does."""
         return self._thread.is_alive()
+
+    @property
+    def ready(self) -> bool:
+        """Whether it says that it is."""
+        return self._operator.ready()[0]
 
     @property
     def http_port(self) -> int:
