@@ -185,7 +185,7 @@ class Operator:
                 if wanted <= {resource["name"] for resource in resources}:
                     return
                 problem = "they are not installed: kubectl apply -k crds"
-            except RequestFailed as error:
+            except (RequestFailed, msgspec.DecodeError) as error:
                 problem = str(error)
             _log.warning("Waiting for the CustomResourceDefinitions", extra={"err": problem})
             await asyncio.sleep(_CRD_PAUSE)

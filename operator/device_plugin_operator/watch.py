@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import kopf
+from kopf._cogs.structs.references import Insights  # a parameter's type that kopf does not export
 
 from device_plugin_api import group, names
 from device_plugin_operator.access import Access
@@ -23,6 +24,10 @@ Only then the process ends and is started anew.
 
 _TOKEN_LIFE = timedelta(minutes=1)
 """Kubelets write a new token into the pod long before the old one ends; it is read as often as our own client does."""
+
+
+class NotServed(Exception):
+    """The API server did not name a kind, as one of several that has not heard of a new CRD: kopf asks only once."""
 
 
 class _FirstFailure(logging.Handler):
@@ -87,11 +92,20 @@ async def watch(
         if config := names.config_of_daemonset(name):
             changed(config)
 
+    insights, missing = Insights(), set[str]()
+
+    async def find() -> None:
+        await insights.ready_resources.wait()
+        missing.update({group.CONFIG_PLURAL, "daemonsets"} - {each.plural for each in insights.watched_resources})
+        if missing:
+            stop.set()
+
     # Made up by kopf otherwise, from a user name that a container's uid does not have.
     identity: Any = group.GROUP
     first = _FirstFailure()
     logger = logging.getLogger("kopf")
     logger.addHandler(first)
+    finding = asyncio.create_task(find(), name="find")
     try:
         await kopf.operator(
             registry=registry,
@@ -99,10 +113,14 @@ async def watch(
             settings=_settings(),
             standalone=True,
             namespaces=[agents_namespace],
+            insights=insights,
             stop_flag=stop,
             ready_flag=ready,
         )
     except Exception as error:
         raise first.error or error from None
     finally:
+        finding.cancel()
         logger.removeHandler(first)
+    if missing:
+        raise NotServed(f"the API server did not name {', '.join(sorted(missing))}")

@@ -54,6 +54,8 @@ class Fault:
     """A watch's only event: an ERROR of that code."""
     stale: bool = False
     """A read gets the first answer that this very request ever got."""
+    part: float | None = None
+    """The API server does it, but only this part of its answer arrives, and looks whole."""
     cut: float | None = None
     """The API server does it, but only this part of its answer arrives, and then the connection ends."""
 
@@ -157,6 +159,8 @@ class ApiProxy:
             content = await answer.read()
             if ask.reads:
                 self._answers.setdefault(request.path_qs, (answer.status, content))
+            if fault.part is not None:
+                content = content[: int(len(content) * fault.part)]
             if fault.cut is not None:
                 return await _part(request, answer, content, fault.cut)
             return web.Response(status=answer.status, body=content, headers=_kept(answer))

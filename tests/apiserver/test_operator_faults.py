@@ -137,6 +137,7 @@ def writes(ask: Ask) -> bool:
         pytest.param(some(Fault(status=429, retry_after=1)), id="some requests are too many"),
         pytest.param(some(Fault(status=500)), id="some requests fail"),
         pytest.param(some(Fault(cut=0.5)), id="some answers arrive by half"),
+        pytest.param(some(Fault(part=0.5)), id="some answers are half and look whole"),
         pytest.param(some(Fault(cut=0.0), writes), id="some writes are done and not answered"),
     ],
 )
