@@ -34,8 +34,20 @@ class Channel:
 
     def ask(self, request: dict[str, Any]) -> Any:
         """Send `{"execute": …, "arguments": …}`; what it returns. Events on the way are passed over."""
+        self._send(request)
+        return self._answer()
+
+    def sync(self, mark: int) -> None:
+        """Have the agent in the guest say this, and pass over all it says before: answers that nobody waited for."""
+        self._send({"execute": "guest-sync-delimited", "arguments": {"id": mark}})
+        while self._answer() != mark:
+            pass
+
+    def _send(self, request: dict[str, Any]) -> None:
         self._lines.write(json.dumps(request).encode() + b"\n")
         self._lines.flush()
+
+    def _answer(self) -> Any:
         while True:
             answer = self._read()
             if "error" in answer:
@@ -61,9 +73,7 @@ def qmp(request: dict[str, Any]) -> Any:
 def run_in_guest(command: list[str], stdin: bytes, start_limit: float = 10) -> tuple[int, bytes, bytes]:
     """Run a command as root in the guest: its exit status, output and complaints (16 MB of each at most)."""
     with Channel(GUEST_SOCKET, limit=start_limit) as channel:
-        # Answers that an earlier client did not read must not be taken for ours.
-        mark = time.monotonic_ns() % 2**31
-        channel.ask({"execute": "guest-sync-delimited", "arguments": {"id": mark}})
+        channel.sync(time.monotonic_ns() % 2**31)
         arguments = {"path": command[0], "arg": command[1:], "capture-output": True}
         if stdin:
             arguments["input-data"] = base64.b64encode(stdin).decode()
