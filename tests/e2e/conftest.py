@@ -9,21 +9,9 @@ from e2e_bed.audit import Audit
 from e2e_bed.bed import Bed
 from e2e_bed.cluster import WORKERS, connect
 from e2e_bed.kubelet_view import KubeletView
-from e2e_bed.times import Times
+from e2e_bed.times import TIMES, pytest_configure, pytest_terminal_summary
 
-_TIMES = pytest.StashKey[Times]()
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.stash[_TIMES] = Times()
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    lines = config.stash[_TIMES].table()
-    if lines:
-        terminalreporter.section("times seen")
-        for line in lines:
-            terminalreporter.write_line(line)
+__all__ = ["pytest_configure", "pytest_terminal_summary"]
 
 
 @pytest.hookimpl(trylast=True)
@@ -53,6 +41,6 @@ def views() -> Iterator[dict[str, KubeletView]]:
 
 @pytest.fixture
 def bed(cluster: Client, views: dict[str, KubeletView], pytestconfig: pytest.Config) -> Iterator[Bed]:
-    made = Bed(cluster, views, pytestconfig.stash[_TIMES])
+    made = Bed(cluster, views, pytestconfig.stash[TIMES])
     yield made
     made.end()

@@ -1,7 +1,9 @@
 """The virtual machine's hardware, moved by QEMU: what hack/vm/machine.py offers."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 
 from e2e_bed.cluster import VM, on_node, run
 
@@ -24,9 +26,35 @@ def link(state: str) -> None:
     run("docker", "exec", VM, "machine", "link", state)
 
 
+@contextmanager
+def link_news() -> Iterator[Callable[[], float]]:
+    """Listen to the machine's kernel; call what this gives to learn when it first said that the cable is out.
+
+    That is Unix time by the clock of this side, right to the part of a second that it takes to ask for the machine's.
+    """
+    log = "/run/link-news"
+    pid = on_node(VM, f"ip -ts monitor link dev {PF} >{log} 2>&1 </dev/null & echo $!").strip()
+
+    def said() -> float:
+        before = time.time()
+        ahead = float(on_node(VM, "date +%s.%N")) - (before + time.time()) / 2
+        line = next(each for each in on_node(VM, f"cat {log}").splitlines() if "state DOWN" in each)
+        return datetime.fromisoformat(f"{line[1:].partition(']')[0]}+00:00").timestamp() - ahead
+
+    try:
+        yield said
+    finally:
+        on_node(VM, f"kill {pid}; rm {log}")
+
+
 def function(number: int) -> str:
     """The PCI address of a function of the network card."""
     return on_node(VM, f"basename $(readlink /sys/class/net/{PF}/device/virtfn{number})").strip()
+
+
+def disk() -> str:
+    """The PCI address of the NVMe disk."""
+    return on_node(VM, "basename $(dirname $(dirname $(readlink -f /sys/bus/pci/drivers/nvme/0*/nvme/nvme0)))").strip()
 
 
 def make_functions(count: int) -> None:
