@@ -59,6 +59,6 @@ def test_a_rung_without_report_is_a_failure(tmp_path: Path) -> None:
 
 def test_the_next_version_can_be_made_of_this_one() -> None:
     patch = ROOT / "tests/e2e/next_version.patch"
-    check = ["git", "apply", "--check", "-C1", patch]
+    check = ["git", "apply", "--check", "-C1", str(patch)]
     done = subprocess.run(check, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"hack/next-version.sh cannot: {done.stderr}"
