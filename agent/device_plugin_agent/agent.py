@@ -20,6 +20,7 @@ from device_plugin_agent.claims.store import Store
 from device_plugin_agent.clock import Clock
 from device_plugin_agent.desired import Desired, LastGood
 from device_plugin_agent.devinfo.upkeep import Upkeep as DeviceInfoUpkeep
+from device_plugin_agent.entry import ALLOCATION_GRACE
 from device_plugin_agent.http import HttpServer, all_of
 from device_plugin_agent.kubelet import KubeletSocket, remove_leftovers, socket_names
 from device_plugin_agent.leaving import leave
@@ -80,6 +81,12 @@ class Agent:
         registry = CollectorRegistry()
         metrics = Metrics(registry)
 
+        began = self._clock.monotonic()
+        first = spec is None and not self._saved.anything
+
+        def handed_over() -> bool:
+            return first or self._clock.monotonic() - began >= ALLOCATION_GRACE
+
         def used(use: Use, asked: float) -> bool:
             everything = [(resource, device_of(slot)) for resource, slots in use.items() for slot in slots]
             departures.heard(everything, monotonic=self._clock.monotonic())
@@ -106,8 +113,8 @@ class Agent:
             supervisor = self._supervisor = Supervisor(
                 host=settings.host,
                 claims=claims,
-                cdi=Upkeep(settings.cdi_dir, settings.config_uid, self._clock),
-                devinfo=DeviceInfoUpkeep(settings.devinfo_dir, settings.config_uid, self._clock),
+                cdi=Upkeep(settings.cdi_dir, settings.config_uid, handed_over),
+                devinfo=DeviceInfoUpkeep(settings.devinfo_dir, settings.config_uid, handed_over),
                 starter=Starter(
                     kubelet=kubelet,
                     plugins_dir=settings.device_plugins_dir,
@@ -122,6 +129,7 @@ class Agent:
                 clock=self._clock,
                 pulse=pulse,
                 metrics=metrics,
+                handed_over=handed_over,
                 changed=self._changed,
             )
             leaving.push_async_callback(

@@ -37,6 +37,11 @@ class LastGood:
     def __init__(self, state_dir: Path, config_uid: str) -> None:
         self._path = state_dir / config_uid / "desired.json"
 
+    @property
+    def anything(self) -> bool:
+        """Whether a process before this one saved a configuration here, whatever became of it."""
+        return self._path.parent.is_dir()
+
     def load(self) -> Desired | None:
         """What was saved, or None when there is nothing. A damaged copy is set aside, not fatal."""
         try:

@@ -12,7 +12,7 @@ from device_plugin_agent.report import describe
 from device_plugin_agent.slots import device_of
 from device_plugin_agent.supervisor import Supervisor
 
-_LONGEST = 1.0
+_LONGEST = 1.5
 """Seconds to find out whether it is: whoever stops a pod waits for this process."""
 
 _log = logging.getLogger(__name__)
@@ -30,14 +30,19 @@ async def leave(
 
     `gone` may raise Unavailable; `use` tells who has what now, None when that cannot be learnt. In doubt all stays.
     """
-    taken = None
-    if supervisor.quiet():
-        try:
-            async with asyncio.timeout(_LONGEST):
-                taken = await use() if await gone() else None
-        except (TimeoutError, *Unavailable) as error:
-            _log.debug("Could not ask whether the config is gone", extra={"err": describe(error)})
+    taken, doubt = None, ""
+    try:
+        async with asyncio.timeout(_LONGEST):
+            if await gone():
+                taken = await use()
+                doubt = "podresources does not tell who has what"
+    except (TimeoutError, *Unavailable) as error:
+        doubt = describe(error)
+    if taken is not None and not supervisor.quiet():
+        taken, doubt = None, "what was handed out lately, podresources may not name yet"
     if taken is None:
+        if doubt:
+            _log.info("All that was written on this node stays", extra={"err": doubt})
         claims.close(quiet=supervisor.quiet())
         return
     supervisor.withdraw(taken)

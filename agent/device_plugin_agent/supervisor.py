@@ -12,7 +12,6 @@ from device_plugin_agent.cdi.upkeep import Upkeep
 from device_plugin_agent.claims.claims import Claims
 from device_plugin_agent.clock import Clock, unix_time
 from device_plugin_agent.devinfo.upkeep import Upkeep as DeviceInfoUpkeep
-from device_plugin_agent.entry import ALLOCATION_GRACE
 from device_plugin_agent.health.tracker import Observation
 from device_plugin_agent.http import Answer
 from device_plugin_agent.looking import Looking
@@ -49,14 +48,16 @@ class Supervisor:
         clock: Clock,
         pulse: Pulse,
         metrics: Metrics,
+        handed_over: Callable[[], bool],
         changed: Callable[[], None],
     ) -> None:
+        """`handed_over`: whether podresources names by now what the process before this one handed out last."""
         self.spec: NodeSpec | None = None
         self._host = host
         self._cdi = cdi
         self._starter = starter
-        self._began = clock.monotonic()
         self._clock = clock
+        self._handed_over = handed_over
         self._changed = changed
         self._served: dict[str, Served] = {}
         self._wanted: dict[str, Prepared] = {}
@@ -172,8 +173,7 @@ class Supervisor:
         """Whether podresources names everything that was handed out, also by the process before this one."""
         entries = (entry for served in self._served.values() for entry in served.inventory.entries.values())
         pending = any(entry.allocated_at for entry in entries)
-        settled = self._clock.monotonic() - self._began >= ALLOCATION_GRACE
-        return self._ownership.use_known.is_set() and settled and not pending
+        return self._ownership.use_known.is_set() and self._handed_over() and not pending
 
     def contested(self) -> tuple[ContestedDevice, ...]:
         """What other configs of this node want or own as well."""

@@ -82,6 +82,27 @@ async def test_the_devices_of_a_config_that_is_gone_are_another_configs_at_once(
         await other.offers(2, 2, "example.com/younger")
 
 
+async def test_a_first_agent_need_not_wait_for_what_another_handed_out(serving: Bench) -> None:
+    async with serving.agent():
+        await serving.offers(1, 1)
+        await serving.offers(1, 1, LENS)
+        await serving.until(lambda: saved(serving) != [])
+        serving.api.objects.clear()
+    assert (specs(serving), saved(serving)) == ([], [])
+
+
+async def test_an_agent_that_just_took_anothers_place_leaves_everything(serving: Bench) -> None:
+    async with serving.agent():
+        await settled(serving)
+        before = specs(serving)
+    async with serving.agent():
+        await serving.offers(1, 1)
+        await serving.offers(1, 1, LENS)
+        serving.api.objects.clear()
+    assert specs(serving) == before
+    assert saved(serving) != []
+
+
 @pytest.mark.parametrize("doubt", ["its config lives", "no API server", "no podresources", "only just handed out"])
 async def test_everything_stays_when(doubt: str, serving: Bench) -> None:
     async with serving.agent():

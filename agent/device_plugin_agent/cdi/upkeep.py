@@ -1,12 +1,10 @@
 """When CDI specs are written, and when what they hold is no longer needed."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from device_plugin_agent.cdi.files import CdiFile, remove_leftovers
 from device_plugin_agent.cdi.spec import device
-from device_plugin_agent.clock import Clock
-from device_plugin_agent.entry import ALLOCATION_GRACE
 from device_plugin_agent.inventory import Inventory
 from device_plugin_api.resource import Allocation
 
@@ -14,13 +12,15 @@ _State = tuple[int, Allocation | None, bool]
 
 
 class Upkeep:
-    """The CDI specs of one config on one node."""
+    """The CDI specs of one config on one node.
 
-    def __init__(self, directory: Path, config_uid: str, clock: Clock) -> None:
+    `handed_over` tells whether podresources names by now what the process before this one handed out last.
+    """
+
+    def __init__(self, directory: Path, config_uid: str, handed_over: Callable[[], bool]) -> None:
         self._directory = directory
         self._config_uid = config_uid
-        self._clock = clock
-        self._began = clock.monotonic()
+        self._handed_over = handed_over
         self._heard = False
         self._settled: dict[Path, _State] = {}
 
@@ -51,5 +51,4 @@ class Upkeep:
 
     @property
     def _use_known(self) -> bool:
-        """What the process before this one handed out last, podresources may name only after a while."""
-        return self._heard and self._clock.monotonic() - self._began >= ALLOCATION_GRACE
+        return self._heard and self._handed_over()

@@ -3,14 +3,12 @@
 import hashlib
 import logging
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 import msgspec
 
-from device_plugin_agent.clock import Clock
 from device_plugin_agent.devinfo.document import content, file_name
-from device_plugin_agent.entry import ALLOCATION_GRACE
 from device_plugin_agent.inventory import Inventory
 from device_plugin_api.group import GROUP
 
@@ -27,13 +25,14 @@ class Upkeep:
 
     They outlive the agent, since the kubelet starts containers again without asking it. So which ones are ours stands
     in a file beside them, which goes as they do when the machine starts anew.
+
+    `handed_over` tells whether podresources names by now what the process before this one handed out last.
     """
 
-    def __init__(self, directory: Path, config_uid: str, clock: Clock) -> None:
+    def __init__(self, directory: Path, config_uid: str, handed_over: Callable[[], bool]) -> None:
         self._directory = directory
         self._index = directory / f"{_INDEX}{hashlib.sha256(config_uid.encode()).hexdigest()[:8]}.json"
-        self._clock = clock
-        self._began = clock.monotonic()
+        self._handed_over = handed_over
         self._heard = False
         self._ours = _read(self._index)
         self._settled: dict[str, tuple[int, bool, bool]] = {}
@@ -83,8 +82,7 @@ class Upkeep:
 
     @property
     def _use_known(self) -> bool:
-        """What the process before this one handed out last, podresources may name only after a while."""
-        return self._heard and self._clock.monotonic() - self._began >= ALLOCATION_GRACE
+        return self._heard and self._handed_over()
 
     def _intact(self, resource_name: str) -> bool:
         names = self._of(resource_name)

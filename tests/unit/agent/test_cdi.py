@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from device_plugin_agent.cdi.files import CdiFile, remove_leftovers
 from device_plugin_agent.cdi.spec import Device, class_of, device, device_id_of, merged, name_of, spec
 from device_plugin_agent.cdi.upkeep import Upkeep
-from device_plugin_agent.entry import ALLOCATION_GRACE
 from device_plugin_agent.inventory import Inventory
 from device_plugin_agent.sources import Candidate, Discovery
 from device_plugin_agent.sources.identity import id_of_path
@@ -194,7 +193,8 @@ class Bench:
 
     def __init__(self, directory: Path) -> None:
         self.clock = ManualClock()
-        self.upkeep = Upkeep(directory, "uid", self.clock)
+        self.handed_over = False
+        self.upkeep = Upkeep(directory, "uid", lambda: self.handed_over)
         self.file = self.upkeep.file(CAMERA)
         self.inventory = Inventory(Health(success_threshold=1))
 
@@ -252,7 +252,7 @@ def test_a_file_outlives_its_use_in_the_settings_until_no_container_has_a_device
     bench = Bench(tmp_path)
     bench.see("a", "b", used={"a": POD})
     bench.settle()
-    bench.clock.advance(ALLOCATION_GRACE)
+    bench.handed_over = True
     bench.settle(None)
     assert names(bench.file) == {"a"}
     bench.see("a", "b", used={})
@@ -268,7 +268,7 @@ def test_a_new_process_keeps_everything_until_podresources_can_know_what_was_han
     second.see(used={})
     second.settle(None)
     assert names(second.file) == {"a"}
-    second.clock.advance(ALLOCATION_GRACE)
+    second.handed_over = True
     second.settle(None)
     assert not second.file.path.exists()
 
