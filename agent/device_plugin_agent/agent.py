@@ -258,12 +258,16 @@ class Agent:
 
     def _build(self, stored: NodeStatus) -> NodeStatus:
         spec = self._supervisor.spec
+        revision = spec.revision if spec is not None else ""
+        if not self._supervisor.judged():
+            # Who says that it runs a configuration has to know what that makes of its devices: a rollout goes by it.
+            revision = stored.observed_revision
         return node_status(
             self._supervisor.offers(),
             self._supervisor.contested(),
             self._agreement,
             withheld=withheld(spec) if spec is not None else {},
-            revision=spec.revision if spec is not None else "",
+            revision=revision,
             rejection=self._rejection,
             agent_version=__version__,
             known=stored.conditions,

@@ -63,6 +63,17 @@ class Inventory:
         return all(entry.settled for entry in self._entries.values())
 
     @property
+    def judged(self) -> bool:
+        """Whether no probe is new to a device that was known before the configuration asked for it.
+
+        Until then such a device is what it was. Of one that is new itself it is told that it was not looked at.
+        """
+        probes = set(self.health.probes)
+        return all(
+            probes <= entry.tracks.keys() for entry in self._entries.values() if entry.present and entry.selected
+        )
+
+    @property
     def drained(self) -> bool:
         """Whether the resource has left the configuration and nobody has anything of it any more."""
         return self._draining and self._use_known and not self._entries

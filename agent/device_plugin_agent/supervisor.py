@@ -169,6 +169,10 @@ class Supervisor:
             if served.registration.state.now
         }
 
+    def judged(self) -> bool:
+        """Whether every device is told of as the configuration wants it judged."""
+        return all(served.draining or served.inventory.judged for served in self._served.values())
+
     def quiet(self) -> bool:
         """Whether podresources names everything that was handed out, also by the process before this one."""
         entries = (entry for served in self._served.values() for entry in served.inventory.entries.values())

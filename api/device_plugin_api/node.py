@@ -180,7 +180,9 @@ class ContestedDevice(Struct, rename="camel", frozen=True, kw_only=True, omit_de
 class NodeStatus(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=True):
     """What the agent found."""
 
-    observed_revision: Annotated[str, doc("The revision the agent runs.", max_length=63)] = ""
+    observed_revision: Annotated[
+        str, doc("The revision that it runs and has judged its devices by.", max_length=63)
+    ] = ""
     agent_version: Annotated[str, doc("The agent's version.", max_length=63)] = ""
     conditions: Annotated[
         tuple[Condition, ...], doc("Registered, ConfigAccepted and KubeletAgrees.", max_length=8, openapi=ATOMIC)

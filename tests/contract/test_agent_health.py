@@ -1,11 +1,13 @@
 """Probes, cordons and flapping, from the host to the kubelet and the report."""
 
 import asyncio
+from typing import Any
 
 import grpc.aio
 import pytest
 
 from contract.agent_bench import CAMERA, Bench, resource, spec
+from device_plugin_agent.health.lookout import Lookout
 from device_plugin_agent.kubelet_api import deviceplugin_pb2 as api
 from device_plugin_agent.kubelet_api import deviceplugin_pb2_grpc as rpc
 from device_plugin_api.resource import Health, Probe
@@ -140,3 +142,28 @@ async def test_a_flapping_device_is_shown_as_that(bench: Bench) -> None:
             await asyncio.sleep(0.11)
         await bench.until(lambda: bench.states() == {"video0": "Flapping"})
         await bench.offers(0, 1)
+
+
+async def test_a_new_probe_has_looked_at_every_device_when_the_report_says_that_the_configuration_runs(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look, asked, go_on = Lookout.look, asyncio.Event(), asyncio.Event()
+
+    async def slowly(lookout: Lookout, jobs: Any) -> Any:
+        asked.set()
+        await go_on.wait()
+        return await look(lookout, jobs)
+
+    monkeypatch.setattr(Lookout, "look", slowly)
+    bench.plug("video0")
+    bench.api.put(spec())
+    async with bench.agent():
+        await bench.until(lambda: bench.states() == {"video0": "Works"})
+        bench.api.put(spec(resource(health=probed(HEARTBEAT)), revision="r2"))
+        await asked.wait()
+        bench.plug("video1")
+        await bench.until(lambda: bench.states() == {"video0": "Works", "video1": "NotLookedAt"})
+        assert bench.api.reported().observed_revision == "r1"
+        go_on.set()
+        await bench.until(lambda: bench.api.reported().observed_revision == "r2")
+        assert bench.states()["video0"] == "HeartbeatMissing"
