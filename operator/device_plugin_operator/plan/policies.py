@@ -108,7 +108,10 @@ def config_rejected(view: View) -> Verdict | None:
         return None
     node, message = view.rejected[0]
     return Verdict(
-        reason="ConfigRejected", message=f"{node}{_others(view.rejected)}: {message}", degraded=True, stalled=True
+        reason="ConfigRejected",
+        message=f"{node}{_others(view.rejected)}: {message}. Correct spec.resources",
+        degraded=True,
+        stalled=True,
     )
 
 
@@ -223,7 +226,11 @@ def no_matching_nodes(view: View) -> Verdict | None:
     """There is nowhere to run."""
     if view.nodes.desired:
         return None
-    return Verdict(reason="NoMatchingNodes", message="No node fits nodeSelector, affinity and tolerations", ready=True)
+    return Verdict(
+        reason="NoMatchingNodes",
+        message="No node fits nodeSelector, affinity and tolerations. What nodes have: kubectl get nodes --show-labels",
+        ready=True,
+    )
 
 
 def no_devices_found(view: View) -> Verdict | None:

@@ -1,6 +1,7 @@
 """The truth table of the conditions, row by row."""
 
 import dataclasses
+import re
 from typing import Any
 
 import pytest
@@ -34,6 +35,28 @@ def _letter(conditions: tuple[Condition, ...], type_: str) -> str:
 def test_every_policy_has_a_row() -> None:
     reasons = {row[2] for row in ROWS}
     assert len(reasons) == len(policies.CHAIN) + 1
+
+
+ADVICE = {
+    "InvalidSpec": "correct the spec",
+    "ResourceNameConflict": "give it another name, or select other nodes",
+    "ConfigRejected": "Correct spec.resources",
+    "RolloutPaused": "spec.rollout.(paused to false|onRegression to Continue)",
+    "AgentsUnavailable": "(kubectl -n agents describe (pods|daemonsets) -l deviceplugins.dev/config=)",
+    "KubeletDisagrees": "kubelet's log.*an agent whose pod is deleted registers anew",
+    "Preview": "set spec.mode to Serve",
+    "SomeUnhealthy": "See status.problems",
+    "NoMatchingNodes": "kubectl get nodes --show-labels",
+    "NoDevicesFound": "kubectl get ndp -l deviceplugins.dev/config=",
+}
+"""What helps. The others are on their way, or nothing has to be done."""
+
+
+@pytest.mark.parametrize(("seen", "reason"), [row[1:3] for row in ROWS], ids=[row[0] for row in ROWS])
+def test_each_message_says_what_to_do_next(seen: Snapshot, reason: str) -> None:
+    ready = find(status.status(seen, "agents").conditions, "Ready")
+    assert ready is not None
+    assert re.search(ADVICE.get(reason, ""), ready.message)
 
 
 def test_the_worst_of_several_is_told() -> None:
