@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from apiserver.api_proxy import ApiProxy, through
 from apiserver.operator_world import World, kubeconfig, world_name
 from apiserver_fixture import Client, ControlPlane
 from apiserver_fixture.fixture import api, binaries, control_plane, controllers
@@ -22,12 +23,14 @@ LONGEST = (
 
 __all__ = [
     "api",
+    "behind_proxy",
     "binaries",
     "control_plane",
     "controllers",
     "kubelet",
     "kubelet_clock",
     "kubelet_root",
+    "proxy",
     "settings",
     "spare_plane",
     "stopped_kubelet",
@@ -48,6 +51,19 @@ def settings(controllers: ControlPlane) -> Settings:
     """Of an operator with the rights that its manifests give it."""
     token = controllers.token_for("device-plugin-system", "device-plugin-operator")
     return Settings(agent_image="agent:1", http_port=0, kubeconfig=str(kubeconfig(controllers, token)))
+
+
+@pytest.fixture(scope="module")
+def proxy(controllers: ControlPlane) -> Iterator[ApiProxy]:
+    """What an operator may have between itself and the API server."""
+    with ApiProxy(controllers.url, controllers.ca_file) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def behind_proxy(controllers: ControlPlane, proxy: ApiProxy) -> Settings:
+    """Of an operator that asks by way of it."""
+    return Settings(agent_image="agent:1", http_port=0, kubeconfig=str(through(proxy, controllers)))
 
 
 @pytest.fixture

@@ -293,6 +293,16 @@ class World:
             self.api.delete("v1", "Node", node, missing_ok=True)
 
 
+def settled(world: World) -> str:
+    """One node that works; its name."""
+    node = world.node("a")
+    world.apply()
+    world.start([node])
+    world.report(node)
+    eventually(lambda: world.reason() == "AllNodesReady", "all is well")
+    return node
+
+
 def versions(world: World) -> dict[str, str]:
     """The resourceVersion of everything the operator writes for that config."""
     everything = [world.config, *world.objects().values()]

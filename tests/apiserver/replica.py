@@ -88,16 +88,6 @@ def remove_lease(api: Client) -> None:
     api.delete("coordination.k8s.io/v1", "Lease", LEASE, namespace="device-plugin-system", missing_ok=True)
 
 
-def settled(world: World) -> str:
-    """A config with one node that reports; the node's name."""
-    node = world.node("a")
-    world.apply()
-    world.start([node])
-    world.report(node)
-    eventually(lambda: world.reason() == "AllNodesReady", "the leader serves")
-    return node
-
-
 def taken_over(world: World, node: str, since: float, first: Replica, second: Replica) -> None:
     """A change that was made while nobody led reaches the status; only the second has written since it leads."""
     world.report(node, healthy=1, broken=["video7"])

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from apiserver.objects import API_VERSION, CONFIG, NODE, Json, resource
-from apiserver.operator_world import RunningOperator, World, eventually, versions
+from apiserver.operator_world import RunningOperator, World, eventually, settled, versions
 from device_plugin_operator.settings import Settings
 
 
@@ -14,16 +14,6 @@ from device_plugin_operator.settings import Settings
 def operator(settings: Settings) -> Iterator[RunningOperator]:
     with RunningOperator(settings) as running:
         yield running
-
-
-def settled(world: World) -> str:
-    """One node that works; its name."""
-    name = world.node("a")
-    world.apply()
-    world.start([name])
-    world.report(name)
-    eventually(lambda: world.reason() == "AllNodesReady", "all is well")
-    return name
 
 
 def test_a_hundred_looks_write_nothing(operator: RunningOperator, world: World) -> None:

@@ -50,6 +50,12 @@ def withheld_in(item: Json) -> list[tuple[str, str]]:
     return [(each["name"], each["config"]) for each in item["spec"].get("withheldResources", [])]
 
 
+def delete(world: World) -> None:
+    """Delete that config, and wait until the garbage collector has been there; its agents still run."""
+    world.api.delete(API_VERSION, "DevicePluginConfig", world.name)
+    eventually(lambda: not world.objects(), f"{world.name} is gone")
+
+
 def end_pods(world: World) -> None:
     """Play the kubelets: the pods of a config that is gone end."""
     for pod in world.pods():
@@ -79,8 +85,7 @@ def test_the_older_serves_until_it_goes_and_the_younger_serves_its_other_nodes_a
         "its other resource is served on both nodes",
     )
     assert younger.config["status"]["nodes"]["ready"] == 1
-    world.api.delete(API_VERSION, "DevicePluginConfig", world.name)
-    eventually(lambda: not world.objects(), "the older one is gone")
+    delete(world)
     operator.look(younger.name)
     assert withheld(younger, shared), "its agent may still be there"
     end_pods(world)
@@ -103,8 +108,7 @@ def test_a_younger_one_that_comes_and_goes_leaves_no_trace_at_the_older(
     younger.apply(nodeSelector={"other": younger.name})
     younger.start([node])
     eventually(lambda: younger.reason() == CONFLICT, "the younger one says so")
-    younger.api.delete(API_VERSION, "DevicePluginConfig", younger.name)
-    eventually(lambda: not younger.objects(), "it is gone")
+    delete(younger)
     end_pods(younger)
     operator.look(world.name)
     assert told() == before
@@ -157,8 +161,7 @@ def test_an_older_one_that_waits_for_a_name_gets_it_when_the_younger_goes(
     serve(younger, node, CAMERA, nodeSelector={"other": younger.name})
     world.apply(resources=[resource(SECOND), resource(CAMERA)])
     eventually(lambda: withheld(world, node) == [(CAMERA, younger.name)], "the older one waits")
-    younger.api.delete(API_VERSION, "DevicePluginConfig", younger.name)
-    eventually(lambda: not younger.objects(), "the younger one is gone")
+    delete(younger)
     operator.look(world.name)
     assert withheld(world, node), "its agent may still be there"
     end_pods(younger)

@@ -1,27 +1,13 @@
 """What the API server says it has, while it begins: an operator that took half of it for all would see no config."""
 
-from collections.abc import Iterator
-
 import pytest
 
-from apiserver.api_proxy import ApiProxy, Fault, Rule, through
+from apiserver.api_proxy import ApiProxy, Fault, Rule
 from apiserver.operator_world import RunningOperator, World, eventually
-from apiserver_fixture import ControlPlane
 from device_plugin_operator.runtime import Failed
 from device_plugin_operator.settings import Settings
 
 OURS, OTHERS = "/apis/deviceplugins.dev/v1alpha1", "/apis/apps/v1"
-
-
-@pytest.fixture
-def proxy(controllers: ControlPlane) -> Iterator[ApiProxy]:
-    with ApiProxy(controllers.url, controllers.ca_file) as made:
-        yield made
-
-
-@pytest.fixture
-def behind_proxy(controllers: ControlPlane, proxy: ApiProxy) -> Settings:
-    return Settings(agent_image="agent:1", http_port=0, kubeconfig=str(through(proxy, controllers)))
 
 
 def to_kopf(path: str, fault: Fault) -> Rule:

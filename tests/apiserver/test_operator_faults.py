@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from apiserver.api_proxy import ApiProxy, Ask, Fault, Rule, through
+from apiserver.api_proxy import ApiProxy, Ask, Fault, Rule
 from apiserver.objects import resource
 from apiserver.operator_world import RunningOperator, World, eventually
-from apiserver_fixture import ControlPlane
 from device_plugin_operator.settings import Settings
 
 pytestmark = pytest.mark.timeout(180)
@@ -56,15 +55,8 @@ class Fleet:
 
 
 @pytest.fixture(scope="module")
-def proxy(controllers: ControlPlane) -> Iterator[ApiProxy]:
-    with ApiProxy(controllers.url, controllers.ca_file) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def operator(controllers: ControlPlane, proxy: ApiProxy) -> Iterator[RunningOperator]:
-    path = through(proxy, controllers)
-    with RunningOperator(Settings(agent_image="agent:1", http_port=0, kubeconfig=str(path))) as running:
+def operator(behind_proxy: Settings) -> Iterator[RunningOperator]:
+    with RunningOperator(behind_proxy) as running:
         yield running
 
 

@@ -1,14 +1,12 @@
 """An operator whose first lists fail: it writes nothing before they are whole, and then goes on from what is."""
 
 from collections import Counter
-from collections.abc import Iterator
 
 import pytest
 
-from apiserver.api_proxy import ApiProxy, Ask, Fault, through
+from apiserver.api_proxy import ApiProxy, Ask, Fault
 from apiserver.objects import API_VERSION, resource
 from apiserver.operator_world import RunningOperator, World, eventually
-from apiserver_fixture import ControlPlane
 from device_plugin_operator.settings import Settings
 
 OWN = frozenset({"nodedeviceplugins", "pods"})
@@ -35,17 +33,6 @@ class FirstLists:
     def went_round(self) -> bool:
         """Whether each has brought each bad answer."""
         return all(self._asked[what] >= len(ANSWERS) for what in self.bad)
-
-
-@pytest.fixture
-def proxy(controllers: ControlPlane) -> Iterator[ApiProxy]:
-    with ApiProxy(controllers.url, controllers.ca_file) as made:
-        yield made
-
-
-@pytest.fixture
-def behind_proxy(controllers: ControlPlane, proxy: ApiProxy) -> Settings:
-    return Settings(agent_image="agent:1", http_port=0, kubeconfig=str(through(proxy, controllers)))
 
 
 @pytest.fixture

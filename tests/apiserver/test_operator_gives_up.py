@@ -1,7 +1,6 @@
 """What kopf cannot handle ends the process, which says why; the next one begins from what is."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,12 +15,6 @@ CONFIGS = "/devicepluginconfigs"
 
 PATIENCE = (0.5, 0.5, 0.5)
 """What lasts longer than the operator's own ten minutes is here what lasts longer than this."""
-
-
-@pytest.fixture(scope="module")
-def proxy(controllers: ControlPlane) -> Iterator[ApiProxy]:
-    with ApiProxy(controllers.url, controllers.ca_file) as made:
-        yield made
 
 
 def watching(fault: Fault) -> Rule:

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import pytest
 
-from apiserver.api_proxy import ApiProxy, Ask, Fault, Rule, through
+from apiserver.api_proxy import ApiProxy, Ask, Fault, Rule
 from apiserver.objects import resource
 from apiserver.operator_world import AGENTS, STAMP, RunningOperator, World, eventually
-from apiserver_fixture import Client, ControlPlane
+from apiserver_fixture import Client
 from device_plugin_operator.settings import Settings
 
 pytestmark = pytest.mark.timeout(180)
@@ -30,15 +30,8 @@ CONTENT = ("example.com/camera", "example.com/second")
 
 
 @pytest.fixture(scope="module")
-def proxy(controllers: ControlPlane) -> Iterator[ApiProxy]:
-    with ApiProxy(controllers.url, controllers.ca_file) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def operator(controllers: ControlPlane, proxy: ApiProxy) -> Iterator[RunningOperator]:
-    path = through(proxy, controllers)
-    with RunningOperator(Settings(agent_image="agent:1", http_port=0, kubeconfig=str(path))) as running:
+def operator(behind_proxy: Settings) -> Iterator[RunningOperator]:
+    with RunningOperator(behind_proxy) as running:
         yield running
 
 

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
-from apiserver.operator_world import World, eventually, kubeconfig
-from apiserver.replica import Replica, leader_and_next, settled, taken_over
+from apiserver.operator_world import World, eventually, kubeconfig, settled
+from apiserver.replica import Replica, leader_and_next, taken_over
 from apiserver.tcp_proxy import TcpProxy
 from apiserver_fixture import Client, ControlPlane
 

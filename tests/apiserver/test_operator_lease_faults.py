@@ -8,15 +8,9 @@ from pathlib import Path
 import pytest
 
 from apiserver.api_proxy import ApiProxy, Ask, Fault, through
-from apiserver.operator_world import World, eventually, kubeconfig
-from apiserver.replica import Replica, leader_and_next, settled, taken_over
+from apiserver.operator_world import World, eventually, kubeconfig, settled
+from apiserver.replica import Replica, leader_and_next, taken_over
 from apiserver_fixture import Client, ControlPlane
-
-
-@pytest.fixture
-def proxy(controllers: ControlPlane) -> Iterator[ApiProxy]:
-    with ApiProxy(controllers.url, controllers.ca_file) as made:
-        yield made
 
 
 @pytest.fixture

@@ -88,6 +88,16 @@ def broken(samples: Sequence[Sample]) -> set[tuple[str, str]]:
     return {(each.kind, each.about) for each in check(samples).violations}
 
 
+def broken_by(sample: Sample) -> set[tuple[str, str]]:
+    """The same when that comes after a good while, and lasts."""
+    return broken(run((20, GOOD), (4, sample)))
+
+
+def broken_in_passing_by(sample: Sample) -> set[tuple[str, str]]:
+    """The same when that is over in time."""
+    return broken(run((20, GOOD), (2.6, sample), (5, GOOD)))
+
+
 def kinds(samples: Sequence[Sample]) -> set[str]:
     """The kinds alone."""
     return {kind for kind, _ in broken(samples)}

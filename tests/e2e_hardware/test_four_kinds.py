@@ -208,8 +208,7 @@ def test_every_device_is_offered_once_where_it_is_used_told_when_it_fails_and_go
             cluster.delete("v1", "Pod", pod, namespace=bed.name)
     until(lambda: not any(bed.pods() for bed in beds), "the pods are gone")
     for bed in beds:
-        bed.client.delete(GROUP, "DevicePluginConfig", bed.name)
-        until(lambda: left(cluster, bed) == [], f"nothing is left of {bed.name}", limit=90)  # noqa: B023 (called here)
+        delete(cluster, bed)
     for node in NODES:
         assert written(node) - before[node] == set()
         assert not any(uid in on_node(node, f"cat {DIRECTORIES[0]}/claims/ledger.json") for uid in uids)
@@ -227,6 +226,12 @@ def problems(bed: Bed) -> list[tuple[str, ...]]:
     """What the config's own status says."""
     found = bed.config()["status"].get("problems", [])
     return [tuple(each[key] for key in ("node", "device", "state", "reason")) for each in found]
+
+
+def delete(cluster: Client, bed: Bed) -> None:
+    """Delete a config, and wait until it has taken everything with it."""
+    bed.client.delete(GROUP, "DevicePluginConfig", bed.name)
+    until(lambda: left(cluster, bed) == [], f"nothing is left of {bed.name}", limit=90)
 
 
 def left(cluster: Client, bed: Bed) -> list[str]:
