@@ -82,7 +82,7 @@ class Agent:
         metrics = Metrics(registry)
 
         began = self._clock.monotonic()
-        first = spec is None and not self._saved.anything
+        first = spec is None and not self._saved.preceded
 
         def handed_over() -> bool:
             return first or self._clock.monotonic() - began >= ALLOCATION_GRACE

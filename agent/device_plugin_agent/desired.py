@@ -38,7 +38,7 @@ class LastGood:
         self._path = state_dir / config_uid / "desired.json"
 
     @property
-    def anything(self) -> bool:
+    def preceded(self) -> bool:
         """Whether a process before this one saved a configuration here, whatever became of it."""
         return self._path.parent.is_dir()
 

@@ -18,6 +18,10 @@ _LONGEST = 1.5
 _log = logging.getLogger(__name__)
 
 
+class InDoubt(Exception):
+    """Whether the config is gone, or who needs what of it, is not known; the text says why."""
+
+
 async def leave(
     *,
     gone: Callable[[], Awaitable[bool]],
@@ -30,22 +34,33 @@ async def leave(
 
     `gone` may raise Unavailable; `use` tells who has what now, None when that cannot be learnt. In doubt all stays.
     """
-    taken, doubt = None, ""
+    needed = None
     try:
-        async with asyncio.timeout(_LONGEST):
-            if await gone():
-                taken = await use()
-                doubt = "podresources does not tell who has what"
-    except (TimeoutError, *Unavailable) as error:
-        doubt = describe(error)
-    if taken is not None and not supervisor.quiet():
-        taken, doubt = None, "what was handed out lately, podresources may not name yet"
-    if taken is None:
-        if doubt:
-            _log.info("All that was written on this node stays", extra={"err": doubt})
+        needed = await _needed(gone, use, supervisor)
+    except InDoubt as doubt:
+        _log.info("All that was written on this node stays", extra={"err": str(doubt)})
+    if needed is None:
         claims.close(quiet=supervisor.quiet())
         return
-    supervisor.withdraw(taken)
-    claims.leave({(resource, device_of(slot)) for resource, slots in taken.items() for slot in slots})
+    supervisor.withdraw(needed)
+    claims.leave({(resource, device_of(slot)) for resource, slots in needed.items() for slot in slots})
     saved.remove()
     _log.info("Removed what nobody needs any more: the config is gone from this node")
+
+
+async def _needed(
+    gone: Callable[[], Awaitable[bool]], use: Callable[[], Awaitable[Use | None]], supervisor: Supervisor
+) -> Use | None:
+    """What containers have, if the config is gone from this node; raises InDoubt."""
+    try:
+        async with asyncio.timeout(_LONGEST):
+            if not await gone():
+                return None
+            needed = await use()
+    except (TimeoutError, *Unavailable) as error:
+        raise InDoubt(describe(error)) from None
+    if needed is None:
+        raise InDoubt("podresources does not tell who has what")
+    if not supervisor.quiet():
+        raise InDoubt("what was handed out lately, podresources may not name yet")
+    return needed
