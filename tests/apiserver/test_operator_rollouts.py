@@ -51,7 +51,7 @@ def test_a_rollout_stops_at_a_node_that_gets_worse_and_the_former_content_is_the
     assert updated() == nodes[:1]
     world.report(nodes[0])
     eventually(lambda: updated() == nodes[:2], "the next one follows")
-    assert "annotations" not in world.objects()[nodes[0]]["metadata"]
+    eventually(lambda: "annotations" not in world.objects()[nodes[0]]["metadata"], "its trial is over")
     world.report(nodes[1], healthy=1, broken=["video1"])
     eventually(lambda: world.reason() == "RolloutPaused", "the second got worse")
     (ready,) = [found for found in world.config["status"]["conditions"] if found["type"] == "Ready"]
