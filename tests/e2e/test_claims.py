@@ -31,6 +31,11 @@ def dropped(bed: Bed, node: str = NODE) -> list[str]:
     return [line for each in resources for step in each.get("candidates", []) for line in step.get("dropped", [])]
 
 
+def contended(bed: Bed) -> list[tuple[str, str, list[str]]]:
+    """The devices that other configs select too, who owns each and who selects it."""
+    return [(said["device"], said["owner"], said["configs"]) for said in bed.contested()]
+
+
 def never_offered(bed: Bed, node: str = NODE) -> None:
     """No device of a config was healthy at any moment of its agent's life: the agent logs each change."""
     changes = [line for line in map(json.loads, bed.agent_log(node)) if line["msg"] == "Device changed"]
@@ -46,7 +51,8 @@ def same_devices(bed: Bed, rival: Bed, node: str = NODE) -> None:
     spec = rival.spec(selector)
     spec["resources"][0]["source"] = bed.spec()["resources"][0]["source"]
     rival.apply(spec)
-    until(lambda: len(dropped(rival, node)) == 2, "the rival says what it does not get")
+    lost = [f"/dev/{bed.device(number)}: belongs to config {bed.name}" for number in (0, 1)]
+    until(lambda: dropped(rival, node) == lost, "the rival says what it does not get")
 
 
 def test_a_device_has_one_owner_whatever_happens_to_its_agent_until_it_is_given_up(bed: Bed, rival: Bed) -> None:
@@ -54,13 +60,9 @@ def test_a_device_has_one_owner_whatever_happens_to_its_agent_until_it_is_given_
     bed.pod("user", 1, node=NODE)
     bed.running("user")
     used = bed.told("user")[0].partition("=")[2]
-    assert dropped(rival)[0] == f"/dev/{bed.device(0)}: belongs to config {bed.name}"
     rival.settled("NoDevicesFound")
-    for each in (bed, rival):
-        contested = until(each.contested, f"{each.name} says who contends")
-        assert [(said["device"], said["owner"], said["configs"]) for said in contested] == [
-            (bed.device(number), bed.name, [bed.name, rival.name]) for number in (0, 1)
-        ]
+    contention = [(bed.device(number), bed.name, [bed.name, rival.name]) for number in (0, 1)]
+    until(lambda: [contended(each) for each in (bed, rival)] == [contention] * 2, "both say who contends")
 
     check = bed.undisturbed("user")
     first = bed.agent_pid()
@@ -80,7 +82,7 @@ def test_a_device_has_one_owner_whatever_happens_to_its_agent_until_it_is_given_
     free = ({bed.device(0), bed.device(1)} - {used}).pop()
     until(lambda: offered(rival) == {free}, "what was free passes on", limit=120)
     check()
-    until(lambda: [said["device"] for said in rival.contested()] == [used], "only what is used is contested")
+    until(lambda: [device for device, *_ in contended(rival)] == [used], "only what is used is contested")
     bed.client.delete("v1", "Pod", "user", namespace=bed.name)
     until(lambda: offered(rival) == {bed.device(0), bed.device(1)}, "what was used passes on", limit=120)
     rival.settled()
