@@ -8,11 +8,9 @@ import secrets
 from collections.abc import Callable
 
 import msgspec
-from prometheus_client import CollectorRegistry
 
 from device_plugin_agent.agreement import Agreement, Slots
 from device_plugin_agent.cdi.upkeep import Upkeep
-from device_plugin_agent.census import Census, page
 from device_plugin_agent.claims.claims import Claims
 from device_plugin_agent.claims.gone import Departures
 from device_plugin_agent.claims.ledger import Claimant
@@ -21,7 +19,7 @@ from device_plugin_agent.clock import Clock
 from device_plugin_agent.desired import Desired, LastGood
 from device_plugin_agent.devinfo.upkeep import Upkeep as DeviceInfoUpkeep
 from device_plugin_agent.entry import ALLOCATION_GRACE
-from device_plugin_agent.http import HttpServer, all_of
+from device_plugin_agent.http import Answer, HttpServer, all_of
 from device_plugin_agent.kubelet import KubeletSocket, remove_leftovers, socket_names
 from device_plugin_agent.leaving import leave
 from device_plugin_agent.metrics import Metrics
@@ -78,8 +76,7 @@ class Agent:
             Claimant(config=settings.config_name, uid=settings.config_uid),
         )
         departures = Departures()
-        registry = CollectorRegistry()
-        metrics = Metrics(registry)
+        metrics = Metrics()
 
         began = self._clock.monotonic()
         first = spec is None and not self._saved.preceded
@@ -93,6 +90,22 @@ class Agent:
             in_use = supervisor.use(use, asked)
             # Who waits for a device asks as often as who has one.
             return in_use or bool(claims.in_the_way())
+
+        def scraped() -> Answer:
+            # Loaded when it is first asked for: see metrics.
+            from device_plugin_agent.census import Census, page
+
+            spec = supervisor.spec
+            return page(
+                Census(
+                    metrics,
+                    supervisor.offers(),
+                    revision=spec.revision if spec is not None else "",
+                    kubelet_restarts=kubelet.restarts,
+                    now=self._clock.now(),
+                    version=__version__,
+                )
+            )
 
         async with contextlib.AsyncExitStack() as leaving, asyncio.TaskGroup() as tasks:
             pod_resources = PodResources(
@@ -140,17 +153,10 @@ class Agent:
                 claims=claims,
                 saved=self._saved,
             )
-            census = Census(
-                offers=supervisor.offers,
-                revision=lambda: supervisor.spec.revision if supervisor.spec is not None else "",
-                kubelet_restarts=lambda: kubelet.restarts,
-                now=self._clock.now,
-                version=__version__,
-            )
             self.http.answers |= {
                 "/readyz": lambda: supervisor.ready() if report is None else all_of(supervisor.ready(), report.ready()),
                 "/livez": pulse.alive,
-                "/metrics": page(registry, census),
+                "/metrics": scraped,
             }
             tasks.create_task(kubelet.run())
             tasks.create_task(supervisor.run())

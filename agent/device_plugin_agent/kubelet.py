@@ -162,7 +162,7 @@ class Registration:
                 lived, why = await self._once(identity)
                 failures = 1 if lived >= _STABLE else failures + 1
                 if not self.state.now:
-                    self._metrics.register_failures.labels(self._plugin.resource.name).inc()
+                    self._metrics.register_failures.add(self._plugin.resource.name)
                 self._set(Registered(message=why, at=self.state.at))
                 if not self._plugin.leaving and await self._kubelet.another_than(
                     identity, pause(failures, self._jitter())
@@ -196,7 +196,7 @@ class Registration:
             return 0.0, self._failed(f"cannot listen in {self._directory}: {error.strerror or error}")
         opened = self._clock.monotonic()
         self._trouble.worked()
-        self._metrics.register.labels(self._plugin.resource.name).observe(opened - asked)
+        self._metrics.register.observe(self._plugin.resource.name, seconds=opened - asked)
         self._set(Registered(now=True, message="", at=self._clock.now()))
         _log.info("Registered", extra={"resource": self._plugin.resource.name})
         await stream.closed.wait()

@@ -109,7 +109,7 @@ class Looking:
         taken: dict[str, str] = {}
         for name, served in self._served.items():
             if monotonic >= served.due:
-                with self._metrics.scan.labels(name).time():
+                with self._metrics.scan.time(name):
                     found = served.source.discover()
                 if found.pending:
                     served.due = monotonic + RECOVERY_PERIOD

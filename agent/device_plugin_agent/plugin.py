@@ -145,14 +145,14 @@ class DevicePlugin(rpc.DevicePluginServicer):
         context: "grpc.aio.ServicerContext[api.AllocateRequest, api.AllocateResponse]",
     ) -> api.AllocateResponse:
         """What each container gets; refused as a whole when one device must not be handed out (R11, R12)."""
-        with self._metrics.allocate.labels(self.resource.name).time():
+        with self._metrics.allocate.time(self.resource.name):
             try:
                 response = self._answer(request)
             except allocation.Refused as error:
-                self._metrics.refusals.labels(self.resource.name).inc()
+                self._metrics.refusals.add(self.resource.name)
                 _log.warning("Refused an allocation", extra={"resource": self.resource.name, "err": str(error)})
                 await context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
-        self._metrics.allocations.labels(self.resource.name).inc(len(response.container_responses))
+        self._metrics.allocations.add(self.resource.name, count=len(response.container_responses))
         self._handed_out()
         return response
 

@@ -95,7 +95,7 @@ class Report:
         try:
             await self._api.report(status)
         except Unavailable as error:
-            self._metrics.status_writes.labels("error").inc()
+            self._metrics.status_writes.add("error")
             if isinstance(error, ApiError) and error.code == HTTPStatus.NOT_FOUND:
                 self._stored = None  # the operator makes it anew, and the watch then tells
                 self._behind_since = None
@@ -103,7 +103,7 @@ class Report:
             self._why = describe(error)
             self._trouble.failed(self._why)
             return failures + 1
-        self._metrics.status_writes.labels("success").inc()
+        self._metrics.status_writes.add("success")
         self._behind_since = None
         self._trouble.worked()
         if uid == self._uid:

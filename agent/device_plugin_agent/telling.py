@@ -56,6 +56,6 @@ class Telling:
         self._devinfo.heard(use, serving)
 
     def _transition(self, resource: str, device: str, state: str, reason: str) -> None:
-        self._metrics.transitions.labels(resource, state, reason).inc()
+        self._metrics.transitions.add(resource, state, reason)
         about = {"resource": resource, "device": device, "state": state, "reason": reason}
         _log.info("Device changed", extra=about)

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from prometheus_client import CollectorRegistry
 
 from apiserver_fixture import ControlPlane
 from apiserver_fixture.control_plane import free_ports
@@ -49,7 +48,7 @@ class Bench:
     """One control plane, one operator, one config, and its agents."""
 
     def __init__(self, plane: ControlPlane, nodes: int) -> None:
-        metrics = Metrics(CollectorRegistry())
+        metrics = Metrics()
         self.api = Api(plane.url, plane.ca_file, plane.admin_token)
         self.agents = [
             Agent(self.api, _NAME, f"node-{number:04d}.example.internal", _DEVICES, metrics) for number in range(nodes)

@@ -1,4 +1,4 @@
-"""What is imported is paid for on every node."""
+"""What is imported is paid for on every node, and at every start."""
 
 import subprocess
 import sys
@@ -15,6 +15,7 @@ NEEDED_BY_FEW = (
     "device_plugin_agent.sources.usb",
     "device_plugin_agent.standalone",
     "device_plugin_api.crd",
+    "prometheus_client",
     "pynvml",
     "yaml",
 )
