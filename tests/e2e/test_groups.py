@@ -41,8 +41,8 @@ def test_a_pod_has_all_members_of_its_group_and_an_incomplete_group_is_shown_and
     bed.plug(NODE, 0, kind="speaker")
     bed.apply(rigs(bed))
     until(lambda: bed.offered() == 2, "the two rigs that are complete are allocatable")
-    assert by_camera(bed).keys() == {node(bed, "camera", number) for number in (0, 1)}
     bed.settled()
+    assert by_camera(bed).keys() == {node(bed, "camera", number) for number in (0, 1)}
     (told,) = bed.report()["status"]["resources"]
     *_, last = told["candidates"]
     assert (last["step"], last["kept"]) == ("complete", 2)
@@ -72,15 +72,16 @@ def test_a_member_that_is_pulled_is_told_and_its_group_is_not_offered_but_for_an
     bed.plug(NODE, 0, 1, kind="speaker")
     bed.apply(rigs(bed))
     until(lambda: bed.offered() == 2, "both rigs are allocatable")
+    bed.settled()
     first, second = (node(bed, "camera", number) for number in (0, 1))
     ids = {camera: told["id"] for camera, told in by_camera(bed).items()}
 
     bed.pull(NODE, 0, kind="light")
     bed.pull(NODE, 1, kind="speaker")
-    until(lambda: by_camera(bed)[first]["reason"] == "GroupIncomplete", "the rig without a light is told")
-    until(lambda: "speaker" not in by_camera(bed)[second]["attributes"], "the other's speaker is gone")
     lacks = f"{first}: light missing"
-    assert (by_camera(bed)[first]["state"], by_camera(bed)[first]["message"]) == ("Unhealthy", lacks)
+    until(lambda: by_camera(bed)[first]["message"] == lacks, "the rig without a light is told")
+    until(lambda: "speaker" not in by_camera(bed)[second]["attributes"], "the other's speaker is gone")
+    assert (by_camera(bed)[first]["state"], by_camera(bed)[first]["reason"]) == ("Unhealthy", "GroupIncomplete")
     assert by_camera(bed)[second]["state"] == "Healthy"
     until(lambda: bed.reason() == "SomeUnhealthy", "the config tells it too")
     (problem,) = bed.config()["status"]["problems"]
