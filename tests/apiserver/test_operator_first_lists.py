@@ -69,11 +69,11 @@ def test_nothing_is_written_before_the_first_lists_are_whole(
             for node, item in objects.items():
                 if item["status"]["observedRevision"] != item["spec"]["revision"]:
                     world.report(node, resources=CONTENT)
-            return world.reason() == "AllNodesReady" and all(
-                [each["name"] for each in item["spec"]["resources"]] == list(CONTENT) for item in objects.values()
-            )
+            contents = [[each["name"] for each in item["spec"]["resources"]] for item in objects.values()]
+            counts = {"desired": 2, "ready": 2, "updated": 2}
+            return contents == [list(CONTENT)] * 2 and world.config["status"]["nodes"] == counts
 
         eventually(goes_on, "what changed meanwhile is seen and done")
-    assert world.config["status"]["nodes"] == {"desired": 2, "ready": 2, "updated": 2}
+        eventually(lambda: world.reason() == "AllNodesReady", "all is well again")
     uids = {node: item["metadata"]["uid"] for node, item in world.objects().items()}
     assert uids == {node: item["metadata"]["uid"] for node, item in before.items()}
