@@ -49,6 +49,8 @@ async def _agent(idle: float, many: int) -> None:
             await _plugging(kubelet, agent)
             agent.plug("bench0")
             await kubelet.until(len(kubelet.lists) + 1)
+            _memory("never scraped", process.usage(agent.pid))
+            row("the first scrape of its metrics, the second", f"{ms(agent.scrape())}, {ms(agent.scrape())}")
             await _resting("idle, 1 device", agent.pid, idle)
             await _allocate(kubelet.endpoint, "bench0", many, agent.pid)
     await _restarts()
@@ -58,6 +60,7 @@ async def _agent(idle: float, many: int) -> None:
             async with kubelet.running(), subject.running(kubelet, subject.simulated(count)) as agent:
                 await _first_list(f"{count} devices", kubelet, agent)
                 if count == 10_000:
+                    agent.scrape()
                     await _resting(f"idle, {count} devices", agent.pid, idle)
     with _node() as kubelet:
         most = subject.simulated(MAX_SLOTS // _SHARES, _SHARES)

@@ -3,8 +3,10 @@
 import asyncio
 import os
 import signal
+import socket
 import sys
 import time
+import urllib.request
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -26,8 +28,9 @@ def simulated(count: int, replicas: int = 1) -> str:
 class Subject:
     """One agent process."""
 
-    def __init__(self, process: asyncio.subprocess.Process, dev: Path, started: float) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, dev: Path, started: float, port: int) -> None:
         self.process = process
+        self.port = port
         self.dev = dev
         self.started = started
         """time.monotonic(), in seconds."""
@@ -36,6 +39,13 @@ class Subject:
     def pid(self) -> int:
         """Its process ID."""
         return self.process.pid
+
+    def scrape(self) -> float:
+        """Ask for its metrics, as Prometheus would; how long that took, in seconds."""
+        asked = time.monotonic()
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics") as answer:
+            answer.read()
+        return time.monotonic() - asked
 
     def plug(self, name: str) -> float:
         """Make a device node; when that was done."""
@@ -66,6 +76,8 @@ async def running(kubelet: Kubelet, config: str) -> AsyncIterator[Subject]:
     for name in ("dev", "sys", "state", "run"):
         (root / name).mkdir(exist_ok=True)
     (root / "config.yaml").write_text(config)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
     with (root / "agent.log").open("ab") as log:
         started = time.monotonic()
         process = await asyncio.create_subprocess_exec(
@@ -76,12 +88,12 @@ async def running(kubelet: Kubelet, config: str) -> AsyncIterator[Subject]:
             *("--pod-resources-socket", str(kubelet.pod_resources)),
             *("--dev-root", str(root / "dev"), "--sys-root", str(root / "sys")),
             *("--state-dir", str(root / "state"), "--heartbeat-dir", str(root / "run")),
-            *("--http-port", "0"),
+            *("--http-port", str(port)),
             stderr=log,
             env=image.environment(),
         )
     try:
-        yield Subject(process, root / "dev", started)
+        yield Subject(process, root / "dev", started, port)
     finally:
         if process.returncode is None:
             process.send_signal(signal.SIGTERM)
