@@ -41,7 +41,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """What everybody is told."""
     tracks: Tracks = msgspec.field(default_factory=dict)
     worst: Track | None = None
-    """The worst of `tracks`: what would be told if it neither flapped nor were cordoned."""
+    """What would be told if it neither flapped nor were cordoned; None for what is told whatever the cordon."""
     flaps: Flaps = STEADY
     present: bool = True
     selected: bool = True
@@ -134,26 +134,33 @@ def look(
 
 def judged(entry: Entry, cordon: str | None, *, now: float, monotonic: float) -> Entry:
     """With the state that follows from its probes, its restlessness and why it is cordoned, if it is."""
-    if not entry.selected or not entry.tracks:
+    if entry.selected and entry.tracks:
+        waiting = Track(
+            state=DeviceState.UNKNOWN, reason="NotLookedAt", message="a probe has not looked yet", since=now
+        )
+        found = worst(waiting if track is None else track for track in entry.tracks.values())
+        entry = replace(entry, worst=found, flaps=restless(entry.flaps, entry.worst, found, monotonic))
+    if entry.worst is None:
         return entry
-    waiting = Track(state=DeviceState.UNKNOWN, reason="NotLookedAt", message="a probe has not looked yet", since=now)
-    found = worst(waiting if track is None else track for track in entry.tracks.values())
-    flaps = restless(entry.flaps, entry.worst, found, monotonic)
-    told = shown(entry.track, found, flaps, cordon, now=now, monotonic=monotonic)
-    return replace(entry, worst=found, flaps=flaps, track=told)
+    told = shown(entry.track, entry.worst, entry.flaps, cordon, now=now, monotonic=monotonic)
+    return replace(entry, track=told)
 
 
 def unwanted(entry: Entry, now: float, reason: str = NOT_SELECTED, why: str = "no longer selected") -> Entry:
     """One that is not offered any more, and stays only for the container that has it."""
     since = entry.track.since if entry.track.state is DeviceState.UNHEALTHY else now
     track = Track(state=DeviceState.UNHEALTHY, reason=reason, message=f"{why}; {_LEAVES}", since=since)
-    return replace(entry, track=track, selected=False)
+    return replace(entry, track=track, worst=None, selected=False)
 
 
 def unwanted_and_gone(entry: Entry, now: float) -> Entry:
-    """One that is not offered and has left the node: nobody can tell whether it would be wanted if it came back."""
+    """One that is not offered and has left the node: nobody can tell whether it would be wanted if it came back.
+
+    Its cordon, if it has one, is still to be judged.
+    """
     seen = exists(None, _name(entry.device))
-    return unwanted(entry, now, seen.reason, seen.message)
+    left = unwanted(entry, now, seen.reason, seen.message)
+    return replace(left, track=entry.track, worst=left.track, flaps=STEADY)
 
 
 def recognised(entry: Entry, found: Mapping[str, Candidate]) -> Entry:

@@ -45,8 +45,12 @@ class Inventory:
         self._cordoned: Mapping[str, str] = {}
         self._draining = False
         self._use_known = use_known
+        self._owned: Mapping[str, frozenset[str]] = {}
+        """Of what was ours before this process began and no look has found: ID → the nodes that it had."""
         self._left: frozenset[str] = frozenset()
-        """IDs of what is there, was ours before this process began, and is not wanted now."""
+        """IDs of these that are there, and so are not wanted now."""
+        self._reported: dict[str, Candidate] = {}
+        """Of what the last agent process told and no look has found: ID → what it said of it."""
         self._unselected: frozenset[str] = frozenset()
         """IDs of what was not wanted any more when the resource left the configuration."""
         self._awaited: frozenset[str] = frozenset()
@@ -87,7 +91,7 @@ class Inventory:
         if self._draining:
             self._replace(
                 {
-                    device_id: _left_out(recognised(entry, found), device_id in gone, now)
+                    device_id: self._left_out(recognised(entry, found), device_id in gone, now, monotonic)
                     for device_id, entry in self._entries.items()
                 }
             )
@@ -124,24 +128,27 @@ class Inventory:
         self._replace(dict(sorted(entries.items())))
         self._forget(monotonic)
 
-    def miss(self, device_ids: Iterable[str], *, now: float, monotonic: float) -> None:
-        """These were ours before this process began; those that no look has found since are listed as missing."""
-        missing = {
-            device_id: self._missing(device_id, now, monotonic)
-            for device_id in device_ids
-            if device_id not in self._entries
-        }
-        self._replace(dict(sorted((self._entries | missing).items())))
+    def inherit(
+        self, owned: Mapping[str, frozenset[str]], there: Collection[str], *, now: float, monotonic: float
+    ) -> None:
+        """These were ours before this process began, and no look has found them: ID → nodes, by their host paths.
 
-    def leave(self, device_ids: Iterable[str], *, now: float) -> None:
-        """These were ours before this process began and are there, but no look finds them: they are not wanted now."""
-        self._left = frozenset(device_ids)
-        left = {
-            device_id: unwanted(entry, now)
-            for device_id, entry in self._entries.items()
-            if device_id in self._left and not entry.present
-        }
-        self._replace(self._entries | left)
+        Those that are `there` are not wanted now. The others are listed as missing.
+        """
+        self._owned = owned
+        self._left = frozenset(there)
+        entries = dict(self._entries)
+        for device_id in owned:
+            known = entries.get(device_id)
+            if known is None and device_id not in self._left:
+                entries[device_id] = self._missing(device_id, now, monotonic)
+            elif known is not None and not known.present and device_id in self._left:
+                entries[device_id] = unwanted(known, now)
+        self._replace(dict(sorted(entries.items())))
+
+    def places(self, entry: Entry) -> frozenset[str]:
+        """Host paths that lead to something for as long as a device is on the node; none when that is not known."""
+        return entry.places or self._owned.get(entry.device.id, frozenset())
 
     def probed(self, seen: Mapping[tuple[str, Probe], Observation], *, now: float, monotonic: float) -> None:
         """Take in what polled probes saw of devices. Of one that is gone, or that nobody wants, it is no news."""
@@ -201,13 +208,10 @@ class Inventory:
         for device in devices:
             known = entries.get(device.id)
             if known is not None:
-                if known.track.state is device.state:
-                    track = replace(known.track, since=min(known.track.since, since[device.id]))
-                    known = replace(known, track=track)
-                if device.allocated_to and not self._use_known:
-                    known = replace(known, use=held_before(device, self.replicas))
-                entries[device.id] = recognised(known, {device.id: reported(device)})
-            elif alike and (device.allocated_to if self._draining else device.reason not in (NOT_SELECTED, CLAIMED)):
+                entries[device.id] = self._as_before(known, device, since[device.id])
+                continue
+            self._reported[device.id] = reported(device)
+            if alike and (device.allocated_to if self._draining else device.reason not in (NOT_SELECTED, CLAIMED)):
                 entries[device.id] = handed_on(
                     device, self.replicas, selected=not self._draining, since=since[device.id], monotonic=monotonic
                 )
@@ -267,17 +271,28 @@ class Inventory:
         if device_id in self._awaited and device_id not in found:
             known = replace(known, selected=True)
         if device_id in gone and device_id not in found and not known.selected:
-            return unwanted_and_gone(known, now)
+            return self._judged(unwanted_and_gone(known, now), now, monotonic)
         seen = look(
             known, found.get(device_id), discovery.unfit.get(device_id), self.health, now=now, monotonic=monotonic
         )
         return known if seen is known else self._judged(seen, now, monotonic)
 
+    def _as_before(self, known: Entry, device: Device, since: float) -> Entry:
+        """With what the last agent process reported of it, where that is all there is to know."""
+        if known.track.state is device.state:
+            known = replace(known, track=replace(known.track, since=min(known.track.since, since)))
+        if device.allocated_to and not self._use_known:
+            known = replace(known, use=held_before(device, self.replicas))
+        return recognised(known, {device.id: reported(device)})
+
     def _missing(self, device_id: str, now: float, monotonic: float) -> Entry:
-        entry = missing(device_id, self.health, now=now, monotonic=monotonic)
+        entry = recognised(missing(device_id, self.health, now=now, monotonic=monotonic), self._reported)
         if self._draining or device_id in self._left:
             return unwanted(entry, now)
         return self._judged(entry, now, monotonic)
+
+    def _left_out(self, entry: Entry, gone: bool, now: float, monotonic: float) -> Entry:
+        return self._judged(unwanted_and_gone(entry, now) if gone else unwanted(entry, now), now, monotonic)
 
     def _judged(self, entry: Entry, now: float, monotonic: float) -> Entry:
         return judged(entry, self._cordoned.get(entry.device.id), now=now, monotonic=monotonic)
@@ -296,7 +311,3 @@ class Inventory:
             self._entries = entries
             if not quietly:
                 self.version += 1
-
-
-def _left_out(entry: Entry, gone: bool, now: float) -> Entry:
-    return unwanted_and_gone(entry, now) if gone else unwanted(entry, now)

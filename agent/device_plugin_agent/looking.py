@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 from device_plugin_agent.claims.ledger import Named
 from device_plugin_agent.clock import Clock
@@ -16,6 +17,8 @@ from device_plugin_agent.signal import Signal
 from device_plugin_agent.telling import Telling
 from device_plugin_agent.uevents import Uevent, Uevents
 from device_plugin_agent.watch import DirectoryWatch
+
+_Known = TypeVar("_Known")
 
 _SETTLE = 0.005
 """Seconds after a first event in which its companions (mknod, chmod, udev's links) arrive; one look sees them all."""
@@ -128,21 +131,16 @@ class Looking:
         """
         missed = self._ownership.take_over()
         for name, served in serving(self._served).items() if missed else ():
-            there = {
-                device: any(map(self._there, nodes)) for (resource, device), nodes in missed.items() if resource == name
-            }
+            ours = _of(name, missed)
+            there = [device for device, nodes in ours.items() if any(map(self._there, nodes))]
             with self._telling.news(served):
-                served.inventory.leave((device for device in there if there[device]), now=now)
-                gone = (device for device in there if not there[device])
-                served.inventory.miss(gone, now=now, monotonic=monotonic)
+                served.inventory.inherit(ours, there, now=now, monotonic=monotonic)
 
     def _gone(self, served: Served) -> frozenset[str]:
         """IDs of what is not wanted, and not on the node any more."""
-        return frozenset(
-            device_id
-            for device_id, entry in served.inventory.entries.items()
-            if not entry.selected and entry.places and not any(map(self._there, entry.places))
-        )
+        unwanted = (entry for entry in served.inventory.entries.values() if not entry.selected)
+        known = ((entry.device.id, served.inventory.places(entry)) for entry in unwanted)
+        return frozenset(device for device, places in known if places and not any(map(self._there, places)))
 
     def _happened(self, event: Uevent | None) -> None:
         if event is None or any(served.source.concerns(event) for served in self._served.values()):
@@ -161,6 +159,6 @@ def _period(served: Served) -> float:
     return period if by_itself is None else min(period, max(by_itself, _LOOK_INTERVAL))
 
 
-def _of(name: str, reasons: Mapping[Named, str]) -> dict[str, str]:
+def _of(name: str, known: Mapping[Named, _Known]) -> dict[str, _Known]:
     """Those of one resource, by device."""
-    return {device: why for (resource, device), why in reasons.items() if resource == name}
+    return {device: each for (resource, device), each in known.items() if resource == name}

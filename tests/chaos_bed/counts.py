@@ -62,13 +62,12 @@ def _of_device(device: Device, *, known: bool) -> Mapping[str, Bounds]:
         return dict.fromkeys(COUNTS, (0, 1)) | {"slots": (0, device.replicas), "slots in use": (0, device.replicas)}
     held = (int(bool(device.held)), int(device.held is None or bool(device.held)))
     total = (int(device.works or bool(device.held) or device.missed), int(device.selected or bool(held[1])))
-    cordoned = device.cordoned and device.selected
     return {
         "total": total,
         "healthy": (int(device.works and device.offered is True), int(device.works)),
         "unhealthy": (int(surely_broken(device)), int(_maybe_broken(device))),
         "unknown": NONE,
-        "cordoned": (int(cordoned and device.present), int(cordoned)),
+        "cordoned": (int(device.withheld and device.present), int(device.withheld)),
         "allocated": held,
         "slots": (total[0] * device.replicas, total[1] * device.replicas),
         # A container is given one slot.

@@ -49,6 +49,11 @@ class Device:
         """Whether it can be handed out as far as it and the config go."""
         return self.present and self.selected and not self.cordoned
 
+    @property
+    def withheld(self) -> bool:
+        """Whether it may be told as cordoned: of what is gone nobody can tell whether the config would want it."""
+        return self.cordoned and (self.selected or not self.present)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Node:

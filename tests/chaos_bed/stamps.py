@@ -117,10 +117,9 @@ def _may_be(state: str, device: Device) -> bool:
         case "Healthy":
             return device.works
         case "Cordoned":
-            return device.selected and device.cordoned
+            return device.withheld
         case "Unhealthy":
-            cordoned = device.present and device.selected and device.cordoned
-            return not cordoned and not (device.works and device.offered is True)
+            return not (device.present and device.withheld) and not (device.works and device.offered is True)
         case _:
             return True
 
@@ -133,6 +132,6 @@ def _must_be(state: str, device: Device) -> bool:
         case "Cordoned":
             return device.selected and device.cordoned
         case "Unhealthy":
-            return not device.works and not (device.selected and device.cordoned)
+            return not device.works and not device.withheld
         case _:
             return False

@@ -17,7 +17,7 @@ def _state_fits(device: Device, told: Told | None) -> bool:
         case "Healthy", _:
             return device.works
         case "Cordoned", _:
-            return device.selected and device.cordoned
+            return device.withheld
         case "Unhealthy", "DeviceMissing":
             return not device.present
         case "Unhealthy", "NotSelected":

@@ -185,17 +185,26 @@ async def test_a_used_device_that_vanished_while_its_resource_was_away_is_missin
         await bench.until(lambda: bench.states() == {"video0": "Works", "video1": "Works"})
 
 
+@pytest.mark.parametrize(("restarts", "meanwhile"), [(0, False), (1, False), (2, False), (1, True)])
 async def test_a_used_device_that_is_pulled_while_it_is_left_out_is_missing_whatever_is_selected_then(
-    bench: Bench,
+    bench: Bench, restarts: int, meanwhile: bool
 ) -> None:
     bench.plug("video0", "video1")
     bench.api.put(spec())
-    async with bench.agent():
+    async with AsyncExitStack() as agents:
+        await agents.enter_async_context(bench.agent())
         taken = await one_taken(bench, Pod("p"))
         (left,) = bench.states().keys() - {taken}
         bench.api.put(spec(resource(include=f"/dev/{left}"), revision="r2"))
         await bench.until(lambda: bench.states() == {taken: "NotSelected", left: "Works"})
-        bench.pull(taken)
+        for _ in range(restarts):
+            await agents.aclose()
+            if meanwhile:
+                bench.pull(taken)
+            await agents.enter_async_context(bench.agent())
+            await bench.offers(1, 2)
+        if not meanwhile:
+            bench.pull(taken)
         await bench.until(lambda: bench.states() == {taken: "DeviceMissing", left: "Works"})
         bench.api.put(spec(revision="r3"))
         await bench.until(lambda: bench.api.reported().observed_revision == "r3")

@@ -1,5 +1,7 @@
 """The table of devices."""
 
+from collections.abc import Collection, Mapping
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -42,6 +44,9 @@ class Bench:
 
     def use(self, *names: str) -> None:
         self.inventory.use(dict.fromkeys(names, (POD,)), now=self.time + 1e9, monotonic=self.time, asked=self.time)
+
+    def inherit(self, owned: Mapping[str, frozenset[str]], there: Collection[str] = ()) -> None:
+        self.inventory.inherit(owned, there, now=self.time + 1e9, monotonic=self.time)
 
     def slots(self, name: str) -> dict[str, bool]:
         return self.inventory.slots(self.inventory.entries[name])
@@ -193,7 +198,7 @@ def test_a_used_device_that_nobody_found_is_listed_as_missing() -> None:
 def test_what_was_ours_before_this_process_began_is_missing_until_it_is_found_or_no_longer_wanted() -> None:
     bench = Bench()
     bench.see("a")
-    bench.inventory.miss(["a", "b", "c"], now=1e9, monotonic=bench.time)
+    bench.inherit(dict.fromkeys("abc", frozenset()))
     assert bench.states == {"a": "Works", "b": "DeviceMissing", "c": "DeviceMissing"}
     bench.see("a", "b", after=1)
     assert bench.states == {"a": "Works", "b": "Works", "c": "DeviceMissing"}
@@ -204,7 +209,7 @@ def test_what_was_ours_before_this_process_began_is_missing_until_it_is_found_or
 
 def test_what_is_missed_or_used_by_its_id_alone_is_known_better_by_the_last_report() -> None:
     bench = Bench()
-    bench.inventory.miss(["a"], now=1e9, monotonic=bench.time)
+    bench.inherit({"a": frozenset()})
     bench.use("b")
     bench.inventory.adopt(working("a", "b"), {"a": 5.0, "b": 6.0}, alike=True, monotonic=bench.time)
     bench.see(after=1)
@@ -221,13 +226,44 @@ def test_what_was_ours_and_is_there_without_being_found_is_not_wanted_and_goes_w
     bench.see("a")
     if asked_first:
         bench.use("left")
-    bench.inventory.leave(["left", "free"], now=1e9)
+    nodes = {name: frozenset({f"/dev/{name}"}) for name in ("left", "free")}
+    bench.inherit(nodes, there=nodes)
     bench.use("left")
     assert bench.states == {"a": "Works", "left": "NotSelected"}
     bench.see("a", after=1)
     assert bench.states == {"a": "Works", "left": "NotSelected"}
     bench.use()
     assert bench.states == {"a": "Works"}
+
+
+@pytest.mark.parametrize("asked_first", [True, False])
+@pytest.mark.parametrize("there", [["left"], []])
+def test_what_was_ours_and_is_in_use_is_looked_for_where_it_was(asked_first: bool, there: list[str]) -> None:
+    bench = Bench()
+    bench.see("a")
+    if asked_first:
+        bench.use("left")
+    bench.inherit({"left": frozenset({"/dev/left"})}, there=there)
+    bench.use("left")
+    assert bench.inventory.places(bench.inventory.entries["left"]) == {"/dev/left"}
+
+
+@pytest.mark.parametrize("asked_first", [True, False])
+def test_what_is_not_wanted_and_in_use_is_told_of_as_the_last_agent_told(asked_first: bool) -> None:
+    bench = Bench(known=False)
+    bench.see("a")
+    if asked_first:
+        bench.use("left")
+    (left,) = working("left")
+    left = structs.replace(
+        left, state=DeviceState.UNHEALTHY, reason="NotSelected", numa_node=1, attributes={"serial": "7"}
+    )
+    bench.inventory.adopt([left], {"left": 5.0}, alike=True, monotonic=bench.time)
+    bench.inherit({"left": frozenset({"/dev/left"})}, there=["left"])
+    bench.use("left")
+    assert bench.states == {"a": "Works", "left": "NotSelected"}
+    device = bench.inventory.entries["left"].device
+    assert (device.path, device.numa_node, device.attributes) == ("/dev/left", 1, {"serial": "7"})
 
 
 def test_what_another_configuration_had_reported_tells_since_when_and_no_more() -> None:
@@ -525,6 +561,37 @@ def test_a_cordon_holds_whatever_the_device_does_and_ends_with_the_truth(linked:
     assert message == "lens broken; besides, DeviceMissing: /dev/a is gone from the node"
     linked.inventory.cordon({}, now=1, monotonic=1)
     assert linked.states == {"a": "DeviceMissing"}
+
+
+def test_a_cordon_holds_for_what_is_gone_whatever_is_selected_now() -> None:
+    bench = Bench()
+    bench.see("a", "b")
+    bench.use("a")
+    bench.inventory.cordon({"a": "lens broken"}, now=1, monotonic=1)
+    bench.see("b", after=1)
+    since = bench.inventory.entries["a"].track.since
+    bench.inventory.reselect()
+    bench.see("b", after=1, gone=("a",))
+    track = bench.inventory.entries["a"].track
+    gone = "DeviceMissing: /dev/a is gone from the node; it goes when the container that has it ends"
+    assert (track.reason, track.message) == ("Cordoned", f"lens broken; besides, {gone}")
+    assert track.since == since
+    bench.see("b", after=1, gone=("a",))
+    assert bench.inventory.entries["a"].track == track
+    bench.inventory.cordon({}, now=1, monotonic=1)
+    assert bench.states == {"a": "DeviceMissing", "b": "Works"}
+    bench.inventory.cordon({"a": "lens broken"}, now=1, monotonic=1)
+    assert bench.states == {"a": "Cordoned", "b": "Works"}
+
+
+def test_a_cordon_is_no_matter_for_what_is_there_and_not_wanted() -> None:
+    bench = Bench()
+    bench.see("a", "b")
+    bench.use("a")
+    bench.inventory.reselect()
+    bench.see("b", after=1)
+    bench.inventory.cordon({"a": "lens broken"}, now=1, monotonic=1)
+    assert bench.states == {"a": "NotSelected", "b": "Works"}
 
 
 def test_a_device_can_be_cordoned_before_it_is_there() -> None:
