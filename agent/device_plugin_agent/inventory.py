@@ -82,10 +82,19 @@ class Inventory:
         """Whether the resource has left the configuration and nobody has anything of it any more."""
         return self._draining and self._use_known and not self._entries
 
-    def observe(self, discovery: Discovery, *, gone: Collection[str] = (), now: float, monotonic: float) -> None:
+    def observe(
+        self,
+        discovery: Discovery,
+        *,
+        gone: Collection[str] = (),
+        back: Collection[str] = (),
+        now: float,
+        monotonic: float,
+    ) -> None:
         """Take in one look at the host. `now` is Unix time.
 
-        `gone`: IDs of what was not wanted before this look, and is not on the node any more.
+        `gone`: IDs of what was not wanted before this look, and is not on the node any more. `back`: IDs of what was
+        `missed` before it, and is on the node again: if the look did not find it, it is not wanted.
         """
         found = {candidate.id: candidate for candidate in discovery.candidates}
         if self._draining:
@@ -97,6 +106,8 @@ class Inventory:
             )
             self._forget(monotonic)
             return
+        if unfound := set(back) - discovery.unfit.keys():
+            self._deselect(unfound)
         entries = {
             device_id: self._seen(device_id, found, discovery, gone, now, monotonic)
             for device_id in sorted({*found, *self._entries})
@@ -105,6 +116,7 @@ class Inventory:
             self.steps = discovery.steps
             self.version += 1
         self._awaited = frozenset()
+        self._owned = {device_id: nodes for device_id, nodes in self._owned.items() if device_id not in found}
         self._replace(entries)
         self._forget(monotonic)
 
@@ -145,6 +157,16 @@ class Inventory:
             elif known is not None and not known.present and device_id in self._left:
                 entries[device_id] = unwanted(known, now)
         self._replace(dict(sorted(entries.items())))
+
+    @property
+    def missed(self) -> Mapping[str, frozenset[str]]:
+        """Of what was ours before this process began and is missing since: ID → the nodes that it had."""
+        missing = (self._entries.get(device_id) for device_id in self._owned)
+        return {
+            entry.device.id: self._owned[entry.device.id]
+            for entry in missing
+            if entry is not None and entry.selected and not entry.present
+        }
 
     def places(self, entry: Entry) -> frozenset[str]:
         """Host paths that lead to something for as long as a device is on the node; none when that is not known."""
@@ -220,9 +242,7 @@ class Inventory:
     def reselect(self) -> None:
         """The configuration selects anew: what the next look does not find is not missing but no longer wanted."""
         self._awaited = frozenset()
-        self._replace(
-            {device_id: replace(entry, selected=False) for device_id, entry in self._entries.items()}, quietly=True
-        )
+        self._deselect(self._entries.keys())
 
     def restore(self) -> None:
         """The resource is back in the configuration, as it was; the next look tells what is missing of it."""
@@ -284,6 +304,14 @@ class Inventory:
         if device.allocated_to and not self._use_known:
             known = replace(known, use=held_before(device, self.replicas))
         return recognised(known, {device.id: reported(device)})
+
+    def _deselect(self, device_ids: Collection[str]) -> None:
+        """What the next look does not find of these is not wanted."""
+        entries = {
+            device_id: replace(entry, selected=False) if device_id in device_ids else entry
+            for device_id, entry in self._entries.items()
+        }
+        self._replace(entries, quietly=True)
 
     def _missing(self, device_id: str, now: float, monotonic: float) -> Entry:
         entry = recognised(missing(device_id, self.health, now=now, monotonic=monotonic), self._reported)

@@ -91,13 +91,19 @@ class Looking:
     def look(self) -> None:
         """Look at every resource whose time has come. Nothing in here waits: readers never see half a change."""
         now, monotonic = self._clock.now(), self._clock.monotonic()
+        # Before the look: what is there by then, and not found, is not wanted.
+        back = {name: self._back(served) for name, served in self._served.items()}
         looked = self._discover(monotonic)
         claimed, held = self._ownership.claim(), self._ownership.held()
         for name, served in looked.items():
             found = without_held(served.discovery, _of(name, held))
             with self._telling.news(served):
                 served.inventory.observe(
-                    without_claimed(found, _of(name, claimed)), gone=self._gone(served), now=now, monotonic=monotonic
+                    without_claimed(found, _of(name, claimed)),
+                    gone=self._gone(served),
+                    back=back[name],
+                    now=now,
+                    monotonic=monotonic,
                 )
             served.looked.set()
             self._telling.write_files(served)
@@ -135,6 +141,11 @@ class Looking:
             there = [device for device, nodes in ours.items() if any(map(self._there, nodes))]
             with self._telling.news(served):
                 served.inventory.inherit(ours, there, now=now, monotonic=monotonic)
+
+    def _back(self, served: Served) -> frozenset[str]:
+        """IDs of what was missed when this process began, and is on the node again."""
+        missed = served.inventory.missed
+        return frozenset(device for device, nodes in missed.items() if any(map(self._there, nodes)))
 
     def _gone(self, served: Served) -> frozenset[str]:
         """IDs of what is not wanted, and not on the node any more."""

@@ -213,6 +213,28 @@ async def test_a_used_device_that_is_pulled_while_it_is_left_out_is_missing_what
         await bench.until(lambda: bench.states() == {"video0": "Works", "video1": "Works"})
 
 
+@pytest.mark.parametrize("used", [True, False])
+async def test_a_device_that_was_left_out_and_away_when_the_agent_began_is_not_wanted_when_it_is_back(
+    bench: Bench, used: bool
+) -> None:
+    bench.plug("video0", "video1")
+    bench.api.put(spec())
+    pod = Pod("p")
+    async with bench.agent():
+        taken = await one_taken(bench, pod)
+        (left,) = bench.states().keys() - {taken}
+        bench.api.put(spec(resource(include=f"/dev/{left}"), revision="r2"))
+        await bench.until(lambda: bench.states() == {taken: "NotSelected", left: "Works"})
+    bench.pull(taken)
+    if not used:
+        bench.kubelet.delete_pod(pod)
+    async with bench.agent():
+        await bench.until(lambda: bench.states() == {taken: "DeviceMissing", left: "Works"})
+        bench.plug(taken)
+        expected = {left: "Works"} | ({taken: "NotSelected"} if used else {})
+        await bench.until(lambda: bench.states() == expected)
+
+
 async def test_a_renamed_resource_does_not_offer_again_what_a_container_still_has(bench: Bench) -> None:
     bench.plug("video0")
     bench.api.put(spec(resource()))

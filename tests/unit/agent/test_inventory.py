@@ -34,13 +34,15 @@ class Bench:
         self.inventory = Inventory(Health(success_threshold=1), replicas, use_known=known)
         self.time = 100.0
 
-    def see(self, *names: str, after: float = 0, gone: tuple[str, ...] = ()) -> None:
+    def see(self, *names: str, after: float = 0, gone: tuple[str, ...] = (), back: tuple[str, ...] = ()) -> None:
         found = tuple(Candidate(id=name, path=f"/dev/{name}", nodes=(f"/dev/{name}",)) for name in names)
-        self.take(Discovery(candidates=found, steps=()), after=after, gone=gone)
+        self.take(Discovery(candidates=found, steps=()), after=after, gone=gone, back=back)
 
-    def take(self, discovery: Discovery, after: float = 0, gone: tuple[str, ...] = ()) -> None:
+    def take(
+        self, discovery: Discovery, after: float = 0, gone: tuple[str, ...] = (), back: tuple[str, ...] = ()
+    ) -> None:
         self.time += after
-        self.inventory.observe(discovery, gone=gone, now=self.time + 1e9, monotonic=self.time)
+        self.inventory.observe(discovery, gone=gone, back=back, now=self.time + 1e9, monotonic=self.time)
 
     def use(self, *names: str) -> None:
         self.inventory.use(dict.fromkeys(names, (POD,)), now=self.time + 1e9, monotonic=self.time, asked=self.time)
@@ -246,6 +248,29 @@ def test_what_was_ours_and_is_in_use_is_looked_for_where_it_was(asked_first: boo
     bench.inherit({"left": frozenset({"/dev/left"})}, there=there)
     bench.use("left")
     assert bench.inventory.places(bench.inventory.entries["left"]) == {"/dev/left"}
+
+
+def test_what_was_ours_and_gone_and_is_back_without_being_found_is_not_wanted() -> None:
+    bench = Bench()
+    bench.see("a")
+    bench.inherit({"used": frozenset({"/dev/used"}), "free": frozenset({"/dev/free"})})
+    bench.use("used")
+    assert bench.states == {"a": "Works", "free": "DeviceMissing", "used": "DeviceMissing"}
+    assert bench.inventory.missed == {"used": {"/dev/used"}, "free": {"/dev/free"}}
+    bench.see("a", after=1, back=("used", "free"))
+    assert bench.states == {"a": "Works", "used": "NotSelected"}
+    assert bench.inventory.missed == {}
+
+
+def test_what_was_ours_and_gone_and_is_found_again_is_like_any_other() -> None:
+    bench = Bench()
+    bench.inherit({"a": frozenset({"/dev/a"})})
+    assert bench.states == {"a": "DeviceMissing"}
+    bench.see("a", after=1, back=("a",))
+    assert bench.states == {"a": "Works"}
+    bench.see(after=1)
+    assert bench.states == {"a": "DeviceMissing"}
+    assert bench.inventory.missed == {}
 
 
 @pytest.mark.parametrize("asked_first", [True, False])
