@@ -179,10 +179,12 @@ def held_before(device: Device, replicas: int) -> dict[str, tuple[Holder, ...]]:
     return {slot_ids(device.id, replicas)[0]: device.allocated_to} if device.allocated_to else {}
 
 
-def handed_on(device: Device, replicas: int, *, selected: bool, since: float, monotonic: float) -> Entry:
+def handed_on(
+    device: Device, use: Mapping[str, tuple[Holder, ...]], *, selected: bool, since: float, monotonic: float
+) -> Entry:
     """What the last agent process reported and no look has found: the next one tells whether it is missing.
 
-    `since` is Unix time.
+    `use`: slot → who has it. `since` is Unix time.
     """
     track = Track(state=device.state, reason=device.reason, message=device.message, since=since)
     return Entry(
@@ -191,7 +193,7 @@ def handed_on(device: Device, replicas: int, *, selected: bool, since: float, mo
         tracks={EXISTS: replace(track, state=DeviceState.UNHEALTHY)},
         present=False,
         selected=selected,
-        use=held_before(device, replicas),
+        use=use,
         gone_at=monotonic,
     )
 

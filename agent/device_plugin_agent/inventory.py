@@ -234,8 +234,9 @@ class Inventory:
                 continue
             self._reported[device.id] = reported(device)
             if alike and (device.allocated_to if self._draining else device.reason not in (NOT_SELECTED, CLAIMED)):
+                use = {} if self._use_known else held_before(device, self.replicas)
                 entries[device.id] = handed_on(
-                    device, self.replicas, selected=not self._draining, since=since[device.id], monotonic=monotonic
+                    device, use, selected=not self._draining, since=since[device.id], monotonic=monotonic
                 )
         self._replace(dict(sorted(entries.items())))
 

@@ -317,10 +317,9 @@ def test_what_podresources_has_told_is_newer_than_what_the_last_agent_reported()
     bench = Bench(known=False)
     bench.see("a")
     bench.use()
-    (a,) = working("a")
-    reported = [structs.replace(a, allocated_to=(POD,))]
-    bench.inventory.adopt(reported, {"a": 5.0}, alike=True, monotonic=bench.time)
-    assert bench.inventory.entries["a"].holders == ()
+    reported = [structs.replace(device, allocated_to=(POD,)) for device in working("a", "gone")]
+    bench.inventory.adopt(reported, {"a": 5.0, "gone": 5.0}, alike=True, monotonic=bench.time)
+    assert {name: entry.holders for name, entry in bench.inventory.entries.items()} == {"a": (), "gone": ()}
 
 
 def test_a_used_device_of_which_only_the_id_is_known_has_not_changed_its_driver() -> None:
