@@ -16,5 +16,4 @@ def environment() -> dict[str, str]:
         "PYTHONOPTIMIZE": "2",
         "PYTHONNODEBUGRANGES": "1",
         "GRPC_VERBOSITY": "ERROR",
-        "PROMETHEUS_DISABLE_CREATED_SERIES": "1",
     }
