@@ -13,6 +13,16 @@ from device_plugin_api.resource import Health, Probe
 from inventory_bench import POD, Bench
 
 
+def left_out() -> Bench:
+    """Of two devices the one that a container has, a, is not wanted any more."""
+    bench = Bench()
+    bench.see("a", "b")
+    bench.use("a")
+    bench.inventory.reselect()
+    bench.see("b", after=1)
+    return bench
+
+
 def test_an_equal_look_changes_nothing() -> None:
     bench = Bench()
     bench.see("a", "b")
@@ -186,11 +196,7 @@ def test_a_used_device_that_is_not_wanted_and_leaves_the_node_is_missing_until_i
 
 
 def test_a_used_device_that_leaves_the_node_as_the_selection_changes_is_missing_and_works_when_it_is_back() -> None:
-    bench = Bench()
-    bench.see("a", "b")
-    bench.use("a")
-    bench.inventory.reselect()
-    bench.see("b", after=1)
+    bench = left_out()
     bench.inventory.reselect()
     bench.see("b", after=1, gone=("a",))
     assert bench.states == {"a": "DeviceMissing", "b": "Works"}
@@ -382,11 +388,7 @@ def test_a_cordon_holds_for_what_is_gone_whatever_is_selected_now() -> None:
 
 
 def test_a_cordon_is_no_matter_for_what_is_there_and_not_wanted() -> None:
-    bench = Bench()
-    bench.see("a", "b")
-    bench.use("a")
-    bench.inventory.reselect()
-    bench.see("b", after=1)
+    bench = left_out()
     bench.inventory.cordon({"a": "lens broken"}, now=1, monotonic=1)
     assert bench.states == {"a": "NotSelected", "b": "Works"}
 
