@@ -2,18 +2,15 @@
 
 import argparse
 import asyncio
-import statistics
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from bench import process
 from bench.agent import bare, calls, subject
 from bench.agent.kubelet import Kubelet
-from bench.figures import ms, percentile, row
-from device_plugin_agent.entry import ALLOCATION_GRACE
+from bench.agent.rows import memory, middle, node, percentiles, resting
+from bench.figures import ms, row
 from device_plugin_api.rules import MAX_SLOTS
 
 _ROUNDS = 20
@@ -43,30 +40,30 @@ def main() -> None:
 async def _agent(idle: float, many: int) -> None:
     await _yardstick(idle)
     await _starts()
-    with _node() as kubelet:
+    with node() as kubelet:
         async with kubelet.running(), subject.running(kubelet, subject.PATHS) as agent:
             await kubelet.until(1)
             await _plugging(kubelet, agent)
             agent.plug("bench0")
             await kubelet.until(len(kubelet.lists) + 1)
-            _memory("never scraped", process.usage(agent.pid))
+            memory("never scraped", process.usage(agent.pid))
             row("the first scrape of its metrics, the second", f"{ms(agent.scrape())}, {ms(agent.scrape())}")
-            await _resting("idle, 1 device", agent.pid, idle)
+            await resting("idle, 1 device", agent.pid, idle)
             await _allocate(kubelet.endpoint, "bench0", many, agent.pid)
     await _restarts()
     await _endings()
     for count in (4, 1_000, 10_000):
-        with _node() as kubelet:
+        with node() as kubelet:
             async with kubelet.running(), subject.running(kubelet, subject.simulated(count)) as agent:
                 await _first_list(f"{count} devices", kubelet, agent)
                 if count == 10_000:
                     agent.scrape()
-                    await _resting(f"idle, {count} devices", agent.pid, idle)
-    with _node() as kubelet:
+                    await resting(f"idle, {count} devices", agent.pid, idle)
+    with node() as kubelet:
         most = subject.simulated(MAX_SLOTS // _SHARES, _SHARES)
         async with kubelet.running(), subject.running(kubelet, most) as agent:
             await _first_list(f"the most there may be, {MAX_SLOTS} slots", kubelet, agent)
-    with _node() as kubelet:
+    with node() as kubelet:
         row("one device more", await subject.refusal(kubelet, subject.simulated(MAX_SLOTS // _SHARES + 1, _SHARES)))
 
 
@@ -74,28 +71,28 @@ async def _yardstick(idle: float) -> None:
     with tempfile.TemporaryDirectory(prefix="dp-bench-") as root:
         async with bare.running(Path(root)) as server:
             took, _ = await calls.allocate(server.socket, "bench0", 10_000, 1)
-            row("this machine: Allocate of a bare gRPC server, 1 connection: p50 / p99", _percentiles(took))
+            row("this machine: Allocate of a bare gRPC server, 1 connection: p50 / p99", percentiles(took))
             async with calls.watching(server.socket):
-                await _resting("this machine: a bare gRPC server, one stream open", server.pid, idle)
+                await resting("this machine: a bare gRPC server, one stream open", server.pid, idle)
 
 
 async def _other(socket: str, pid: int | None, idle: float) -> None:
     async with calls.watching(socket) as response:
         row("devices", str(len(response.devices)))
     if pid is not None:
-        await _resting("idle", pid, idle)
+        await resting("idle", pid, idle)
     await _allocate(socket, next(each.ID for each in response.devices if each.health == "Healthy"), 10_000, pid)
 
 
 async def _starts() -> None:
     seconds = []
     for _ in range(_ROUNDS // 2):
-        with _node() as kubelet:
+        with node() as kubelet:
             async with kubelet.running(), subject.running(kubelet, subject.PATHS) as agent:
                 await kubelet.until(1)
                 seconds.append(kubelet.registered_at[0] - agent.started)
     # The first of all may have had to compile everything.
-    row("process start → registered, median / worst", _middle(seconds[1:]))
+    row("process start → registered, median / worst", middle(seconds[1:]))
 
 
 async def _plugging(kubelet: Kubelet, agent: subject.Subject) -> None:
@@ -109,32 +106,32 @@ async def _plugging(kubelet: Kubelet, agent: subject.Subject) -> None:
             seconds.append(at - done)
             # The agent keeps lists apart; a second event within that would measure this pause.
             await asyncio.sleep(0.25)
-    row("device plugged → list, median / worst", _middle(plugged))
-    row("device pulled → list, median / worst", _middle(pulled))
+    row("device plugged → list, median / worst", middle(plugged))
+    row("device pulled → list, median / worst", middle(pulled))
 
 
 async def _restarts() -> None:
     seconds = []
-    with _node() as kubelet:
+    with node() as kubelet:
         async with subject.running(kubelet, subject.PATHS):
             for life in range(_ROUNDS):
                 async with kubelet.running() as there:
                     await kubelet.until(life + 1)
                     seconds.append(kubelet.registered_at[-1] - there)
-    row("kubelet.sock back → Register, median / worst", _middle(seconds[1:]))
+    row("kubelet.sock back → Register, median / worst", middle(seconds[1:]))
 
 
 async def _endings() -> None:
     seconds = []
     for _ in range(_ROUNDS // 2):
-        with _node() as kubelet:
+        with node() as kubelet:
             async with kubelet.running(), subject.running(kubelet, subject.PATHS) as agent:
                 await kubelet.until(1)
                 told = time.monotonic()
                 agent.process.terminate()
                 await agent.process.wait()
                 seconds.append(time.monotonic() - told)
-    row("SIGTERM → gone, median / worst", _middle(seconds))
+    row("SIGTERM → gone, median / worst", middle(seconds))
 
 
 async def _first_list(what: str, kubelet: Kubelet, agent: subject.Subject) -> None:
@@ -145,41 +142,12 @@ async def _first_list(what: str, kubelet: Kubelet, agent: subject.Subject) -> No
 
 async def _allocate(socket: str, device: str, many: int, pid: int | None) -> None:
     took, rate = await calls.allocate(socket, device, 10_000, 1)
-    row("Allocate, 1 connection: p50 / p99", _percentiles(took))
+    row("Allocate, 1 connection: p50 / p99", percentiles(took))
     took, rate = await calls.allocate(socket, device, many, 4)
-    row(f"Allocate, 4 connections, {many} calls: p50 / p99", _percentiles(took))
+    row(f"Allocate, 4 connections, {many} calls: p50 / p99", percentiles(took))
     row("Allocate, 4 connections", f"{rate:.0f} calls/s")
     if pid is not None:
-        _memory("after them", process.usage(pid))
-
-
-async def _resting(what: str, pid: int, seconds: float) -> None:
-    await asyncio.sleep(ALLOCATION_GRACE)
-    before, started = process.usage(pid), time.monotonic()
-    await asyncio.sleep(seconds)
-    after, elapsed = process.usage(pid), time.monotonic() - started
-    _memory(what, after)
-    row(f"{what}: CPU over {elapsed:.0f} s", f"{100 * (after.cpu - before.cpu) / elapsed:.2f} %")
-    row(f"{what}: wake-ups", f"{(after.wakeups - before.wakeups) / elapsed:.1f} /s")
-
-
-def _memory(what: str, used: process.Usage) -> None:
-    row(f"{what}: memory, RSS / anonymous", f"{used.rss:.1f} / {used.anonymous:.1f} MB")
-    row(f"{what}: threads, file descriptors", f"{used.threads}, {used.descriptors}")
-
-
-@contextmanager
-def _node() -> Iterator[Kubelet]:
-    with tempfile.TemporaryDirectory(prefix="dp-bench-") as root:
-        yield Kubelet(Path(root))
-
-
-def _middle(seconds: list[float]) -> str:
-    return f"{ms(statistics.median(seconds))} / {ms(max(seconds))}"
-
-
-def _percentiles(seconds: list[float]) -> str:
-    return " / ".join(f"{1000 * percentile(seconds, percent):.2f} ms" for percent in (50, 99))
+        memory("after them", process.usage(pid))
 
 
 if __name__ == "__main__":
