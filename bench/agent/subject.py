@@ -70,11 +70,12 @@ async def refusal(kubelet: Kubelet, config: str) -> str:
 
 
 @asynccontextmanager
-async def running(kubelet: Kubelet, config: str) -> AsyncIterator[Subject]:
-    """Its life, ended by SIGTERM."""
+async def running(kubelet: Kubelet, config: str, *, machine: Path | None = None) -> AsyncIterator[Subject]:
+    """Its life, ended by SIGTERM; `machine` has the trees dev and sys that it looks at, made-up ones when not given."""
     root = kubelet.directory
-    for name in ("dev", "sys", "state", "run"):
-        (root / name).mkdir(exist_ok=True)
+    machine = machine or root
+    for directory in (machine / "dev", machine / "sys", root / "state", root / "run"):
+        directory.mkdir(exist_ok=True)
     (root / "config.yaml").write_text(config)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -86,14 +87,14 @@ async def running(kubelet: Kubelet, config: str) -> AsyncIterator[Subject]:
             *("--config", str(root / "config.yaml")),
             *("--device-plugins-dir", str(kubelet.plugins)),
             *("--pod-resources-socket", str(kubelet.pod_resources)),
-            *("--dev-root", str(root / "dev"), "--sys-root", str(root / "sys")),
+            *("--dev-root", str(machine / "dev"), "--sys-root", str(machine / "sys")),
             *("--state-dir", str(root / "state"), "--heartbeat-dir", str(root / "run")),
             *("--http-port", str(port)),
             stderr=log,
             env=image.environment(),
         )
     try:
-        yield Subject(process, root / "dev", started, port)
+        yield Subject(process, machine / "dev", started, port)
     finally:
         if process.returncode is None:
             process.send_signal(signal.SIGTERM)
