@@ -46,6 +46,10 @@ test-hardware: ## recorded machines in the place of the kind cluster's nodes
 test-vm: ## real drivers: a virtual machine as a fourth node of the kind cluster; what takes long there too
 	@SLOW=true hack/test.sh e2e_vm
 
+.PHONY: test-gpu
+test-gpu: ## the agent against a real NVIDIA GPU, where there is one; not part of make test
+	@hack/test.sh gpu
+
 .PHONY: bench-agent
 bench-agent: venv ## figures of one agent: speed, memory, CPU at rest; needs root
 	@$(BIN)/python -m bench.agent

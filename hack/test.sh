@@ -93,6 +93,9 @@ e2e_vm() {
     run_pytest e2e_vm -v "${chosen[@]}"
 }
 
+# Not among those that run when none is named: it needs a GPU. Where there is no network either: hack/real-gpu.sh.
+rung_gpu() { run_pytest gpu -v -s; }
+
 arguments=()
 failed=()
 step "Python environment" hack/venv.sh || fail "without .venv nothing can be tested"
