@@ -20,8 +20,7 @@ class Unreadable(Exception):
 def located(host: HostView, path: str) -> Path:
     """Where a path of the host's /sys is seen here, links followed; raises Unreadable for one that leads elsewhere."""
     seen = Path(os.path.realpath(host.sys_root / path.removeprefix(f"{_SYS}/")))
-    root = Path(os.path.realpath(host.sys_root))
-    inside = f"{_SYS}/{seen.relative_to(root)}" if seen.is_relative_to(root) else ""
+    inside = f"{_SYS}/{seen.relative_to(host.sys_root)}" if seen.is_relative_to(host.sys_root) else ""
     if not any(is_below(inside, allowed) for allowed in SYSFS_ROOTS):
         raise Unreadable(f"{path} leads out of {', '.join(SYSFS_ROOTS)}")
     return seen

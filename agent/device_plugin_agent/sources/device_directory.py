@@ -38,12 +38,13 @@ def look(host: HostView, directory: str) -> Content:
     left_out: list[str] = []
     for path, seen in _nodes(host.dev_root / directory):
         shown = f"{DEVICE_ROOT}/{path.relative_to(host.dev_root)}"
-        refusal = host.refusal(seen) if shown.isprintable() else "its name has unprintable characters"
+        hardware = host.behind(seen)
+        refusal = host.refusal(seen, hardware) if shown.isprintable() else "its name has unprintable characters"
         if refusal is not None:
             left_out.append(f"{shown}: {refusal}")
             continue
         nodes.append(shown)
-        numa_node = host.numa_node(seen.st_rdev, block=stat.S_ISBLK(seen.st_mode))
+        numa_node = None if hardware is None else host.numa_node_of(hardware)
         if numa_node is not None:
             numa_nodes.append(numa_node)
     if not nodes:

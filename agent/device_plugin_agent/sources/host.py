@@ -38,11 +38,16 @@ class HostView(msgspec.Struct, frozen=True, kw_only=True):
     allow_memory_devices: bool = False
     allow_mig_monitor: bool = False
 
+    def __post_init__(self) -> None:
+        # Once: every look asks for each device whether what its links lead to is in there.
+        msgspec.structs.force_setattr(self, "sys_root", self.sys_root.resolve())
+
     def resolve(self, name: str) -> str:
         """Follow links from /dev/`name`, staying inside the host's /dev.
 
         Returns the path relative to /dev. Raises ValueError, worded for people, for a loop or a link that leads out.
         """
+        root = str(self.dev_root)
         todo = name.split("/")
         done: list[str] = []
         links = 0
@@ -56,7 +61,7 @@ class HostView(msgspec.Struct, frozen=True, kw_only=True):
                 done.pop()
                 continue
             try:
-                target = os.readlink(self.dev_root.joinpath(*done, part))
+                target = os.readlink("/".join((root, *done, part)))
             except OSError as error:
                 if error.errno == errno.ENAMETOOLONG:
                     raise ValueError("it is a link to a name that no file can have") from None
@@ -77,11 +82,11 @@ class HostView(msgspec.Struct, frozen=True, kw_only=True):
         """Whether something is at a path of the host's /dev or /sys."""
         for root, prefix in ((self.dev_root, f"{DEVICE_ROOT}/"), (self.sys_root, "/sys/")):
             if path.startswith(prefix):
-                return os.path.lexists(root / path.removeprefix(prefix))
+                return os.path.lexists(f"{root}/{path.removeprefix(prefix)}")
         return False
 
-    def refusal(self, seen: os.stat_result) -> str | None:
-        """Why the thing seen may not be offered, or None."""
+    def refusal(self, seen: os.stat_result, hardware: Path | None) -> str | None:
+        """Why the thing seen may not be offered, or None. `hardware` as `behind` has it."""
         if stat.S_ISBLK(seen.st_mode):
             return None if self.allow_block_devices else "it is a block device, which the operator does not allow"
         if not stat.S_ISCHR(seen.st_mode):
@@ -89,8 +94,7 @@ class HostView(msgspec.Struct, frozen=True, kw_only=True):
         number = (os.major(seen.st_rdev), os.minor(seen.st_rdev))
         if number in _MEMORY and not self.allow_memory_devices:
             return "it is the machine's memory or I/O ports, which the operator does not allow"
-        directory = self._sysfs(seen.st_rdev, block=False)
-        return None if directory is None else self.refusal_of(directory)
+        return None if hardware is None else self.refusal_of(hardware)
 
     def refusal_of(self, directory: Path) -> str | None:
         """Why the character device of a directory in the host's /sys may not be offered, or None."""
@@ -102,43 +106,40 @@ class HostView(msgspec.Struct, frozen=True, kw_only=True):
             return "it commands a disk, as a block device does, which the operator does not allow"
         return None
 
-    def sysfs(self, number: int, *, block: bool = False) -> str:
-        """The directory in the host's /sys of the device behind a device number; empty when there is none."""
-        directory = self._sysfs(number, block=block)
-        return "" if directory is None else self.sysfs_path(directory)
+    def behind(self, seen: os.stat_result) -> Path | None:
+        """The directory in the host's /sys of the device behind a device node; None when there is none."""
+        if stat.S_ISCHR(seen.st_mode):
+            numbers = self.sys_root / "dev/char"
+        elif stat.S_ISBLK(seen.st_mode):
+            numbers = self.sys_root / "dev/block"
+        else:
+            return None
+        return self.sysfs_directory(numbers / f"{os.major(seen.st_rdev)}:{os.minor(seen.st_rdev)}")
 
     def sysfs_path(self, directory: Path) -> str:
         """What the host calls a directory of its /sys that is seen here."""
-        return f"/sys/{directory.relative_to(self.sys_root.resolve())}"
+        return f"/sys/{directory.relative_to(self.sys_root)}"
 
     def sysfs_directory(self, link: Path) -> Path | None:
         """The directory that a link in the host's /sys leads to; None when there is none, or it lies elsewhere."""
         try:
-            directory = link.resolve(strict=True)
-        except (OSError, RuntimeError):
+            directory = os.path.realpath(link, strict=True)
+        except OSError:
             return None
-        return directory if directory.is_relative_to(self.sys_root.resolve()) else None
-
-    def numa_node(self, number: int, *, block: bool = False) -> int | None:
-        """The NUMA node of the hardware behind a device number, from sysfs; None when unknown (R14)."""
-        directory = self._sysfs(number, block=block)
-        return None if directory is None else self.numa_node_of(directory)
+        return Path(directory) if directory.startswith(f"{self.sys_root}/") else None
 
     def numa_node_of(self, directory: Path) -> int | None:
         """The NUMA node of the hardware that a directory of the host's /sys is, or is part of."""
-        root = self.sys_root.resolve()
-        while directory.is_relative_to(root) and directory != root:
+        place = str(directory)
+        while place.startswith(f"{self.sys_root}/"):
             try:
-                node = int((directory / "numa_node").read_text())
+                with open(f"{place}/numa_node") as file:
+                    node = int(file.read())
             except (OSError, ValueError):
-                directory = directory.parent
+                place = os.path.dirname(place)
                 continue
             return node if node >= 0 else None
         return None
-
-    def _sysfs(self, number: int, *, block: bool) -> Path | None:
-        kind = "block" if block else "char"
-        return self.sysfs_directory(self.sys_root / "dev" / kind / f"{os.major(number)}:{os.minor(number)}")
 
 
 def kind(mode: int) -> str:

@@ -118,6 +118,8 @@ class Paths:
 
     def _directory(self, name: str) -> Path | None:
         """Where /dev/`name` is, links followed inside the host's /dev; None when they lead elsewhere."""
+        if not name:
+            return self._host.dev_root
         try:
             return self._host.dev_root / self._host.resolve(name)
         except ValueError:
@@ -154,17 +156,17 @@ class Paths:
             if not stat.S_ISDIR(seen.st_mode):
                 raise _Refused("it is no directory")
             return node, self._directory_of_nodes(name, node, attributes, dropped)
-        refusal = self._host.refusal(seen)
+        hardware = self._host.behind(seen)
+        refusal = self._host.refusal(seen, hardware)
         if refusal is not None:
             raise _Refused(refusal)
-        block = stat.S_ISBLK(seen.st_mode)
         attributes["device"] = f"{os.major(seen.st_rdev)}:{os.minor(seen.st_rdev)}"
         return node, Candidate(
             id=id_of_path(name),
             path=path,
             nodes=(f"{DEVICE_ROOT}/{node}",),
-            sysfs=self._host.sysfs(seen.st_rdev, block=block),
-            numa_node=self._host.numa_node(seen.st_rdev, block=block),
+            sysfs="" if hardware is None else self._host.sysfs_path(hardware),
+            numa_node=None if hardware is None else self._host.numa_node_of(hardware),
             attributes=attributes,
         )
 

@@ -113,7 +113,7 @@ def _seen(host: HostView, name: str) -> os.stat_result:
         raise NoNode(str(error)) from None
     except OSError as error:
         raise NoNode(f"cannot be looked at: {error.strerror}") from None
-    refusal = host.refusal(seen)
+    refusal = host.refusal(seen, host.behind(seen))
     if refusal is not None:
         raise NoNode(refusal)
     return seen

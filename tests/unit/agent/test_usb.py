@@ -195,8 +195,8 @@ def test_ids_are_legal_whatever_the_serial_number(serial: str) -> None:
 class Pulled(HostView, frozen=True):
     """A host from which each node vanishes when it has been looked at once."""
 
-    def refusal(self, seen: os.stat_result) -> str | None:
-        wrong = super().refusal(seen)
+    def refusal(self, seen: os.stat_result, hardware: Path | None) -> str | None:
+        wrong = super().refusal(seen, hardware)
         for node in self.dev_root.rglob("*"):
             if node.lstat().st_rdev == seen.st_rdev:
                 node.unlink()
