@@ -12,8 +12,8 @@ from typing import Any
 import grpc
 import grpc.aio
 
+from device_plugin_agent import grpc_options
 from device_plugin_agent.clock import Clock
-from device_plugin_agent.grpc_options import UNHURRIED
 from device_plugin_agent.kubelet_api import deviceplugin_pb2 as api
 from device_plugin_agent.kubelet_api import deviceplugin_pb2_grpc as rpc
 from device_plugin_agent.metrics import Metrics
@@ -59,7 +59,7 @@ class KubeletSocket:
         self.identity: Identity | None = None
         self.restarts = 0
         self._last: Identity | None = None
-        self._directory = directory
+        self._followed = (directory,)
         self._pulse = pulse
         self._changed = Signal()
 
@@ -101,7 +101,7 @@ class KubeletSocket:
         return True
 
     def _follow(self, watch: DirectoryWatch) -> None:
-        watch.follow((self._directory,))
+        watch.follow(self._followed)
         self._look()
 
     def _look(self) -> None:
@@ -224,12 +224,8 @@ class Registration:
         await self._stop_serving()
         # A new name each time: a stopping server unlinks whatever lies at its path, a successor's socket too.
         path = self._directory / next(self._socket_names)
-        server = grpc.aio.server(options=UNHURRIED)
+        server = grpc_options.server(f"unix:{path}")
         rpc.add_DevicePluginServicer_to_server(self._plugin, server)
-        try:
-            server.add_insecure_port(f"unix:{path}")
-        except RuntimeError as error:
-            raise OSError(str(error)) from None
         self._server, self._socket = server, path  # known before it runs: who cancels the start has it stopped
         starting = asyncio.ensure_future(server.start())
         try:
@@ -250,8 +246,8 @@ class Registration:
 
     async def _register(self, endpoint: str) -> None:
         # A pool of its own: a shared subchannel would make the next attempt wait out grpc's own back-off.
-        options = (("grpc.use_local_subchannel_pool", 1), ("grpc.default_authority", "localhost"))
-        async with grpc.aio.insecure_channel(f"unix:{self._kubelet.path}", options=options) as channel:
+        own = ("grpc.use_local_subchannel_pool", 1)
+        async with grpc_options.channel(f"unix:{self._kubelet.path}", own) as channel:
             request = api.RegisterRequest(
                 version=API_VERSION, endpoint=endpoint, resource_name=self._plugin.resource.name
             )

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import grpc.aio
 
+from device_plugin_agent import grpc_options
 from device_plugin_agent.agreement import Slots
 from device_plugin_agent.clock import Clock
 from device_plugin_agent.entry import ALLOCATION_GRACE
-from device_plugin_agent.grpc_options import UNHURRIED
 from device_plugin_agent.kubelet_api import podresources_pb2 as api
 from device_plugin_agent.kubelet_api import podresources_pb2_grpc as rpc
 from device_plugin_agent.pulse import Pulse
@@ -103,12 +103,7 @@ class PodResources:
             return await self._answer(rpc.PodResourcesListerStub(channel))
 
     def _channel(self) -> grpc.aio.Channel:
-        options = (
-            *UNHURRIED,
-            ("grpc.max_reconnect_backoff_ms", 2000),
-            ("grpc.default_authority", "localhost"),
-        )
-        return grpc.aio.insecure_channel(f"unix:{self._socket}", options=options)
+        return grpc_options.channel(f"unix:{self._socket}", ("grpc.max_reconnect_backoff_ms", 2000))
 
     async def _ask(self, lister: "rpc.PodResourcesListerAsyncStub") -> bool:
         """One question; whether any device is in use, or that could not be learnt."""

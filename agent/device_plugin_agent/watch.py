@@ -50,6 +50,8 @@ class DirectoryWatch:
         if inotify is None:
             return False
         wanted = set(directories)
+        if wanted == self._watches.keys():
+            return True
         for directory in self._watches.keys() - wanted:
             self._drop(inotify, directory)
         for directory in wanted - self._watches.keys():
