@@ -21,7 +21,7 @@ from device_plugin_api.node import Holder
 Use = Mapping[str, Mapping[str, tuple[Holder, ...]]]
 """Resource name → slot → who has it."""
 
-PERIOD_IN_USE, _PERIOD_DISAGREEING, _PERIOD_IDLE = 1.0, 10.0, 30.0
+PERIOD_IN_USE, _PERIOD_DISAGREEING, _PERIOD_IDLE = 1.0, 10.0, 60.0
 """Seconds between two questions: the kubelet answers 100 a second to all clients of the node together (R18).
 
 Idle is when nothing is in use or has lately been handed out: what is in use begins with an Allocate of ours.
