@@ -70,6 +70,7 @@ async def test_a_container_gets_nodes_that_are_there_and_the_name_of_its_gpu(ben
     bench.api.put(spec(nvidia(device_nodes=True)))
     async with bench.agent():
         uuid, options = await given(bench, gpus)
+        await bench.until(lambda: uuid in bench.states(GPU))
         own = f"/dev/nvidia{devices(bench)[uuid].attributes['minor']}"
         print(f"\n{sorted(options.devices)} {options.envs}")
         assert set(options.devices) == {own, *filter(os.path.exists, SHARED)}
