@@ -137,6 +137,7 @@ class Agent:
                     jitter=self._jitter,
                     changed=self._changed,
                     handed_out=pod_resources.ask_soon,
+                    there=settings.host.there,
                     tasks=tasks,
                 ),
                 clock=self._clock,

@@ -1,6 +1,6 @@
 """From devices to what a container gets: nodes, environment, mounts, annotations. Pure."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -19,6 +19,10 @@ from device_plugin_api.templates import ATTRIBUTE, expand, used
 
 class Refused(Exception):
     """Devices that must not be handed out; the text tells which and why (R11)."""
+
+
+class Vanished(Refused):
+    """Such a device was there at the last look, and is not any more."""
 
 
 class DeviceNode(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,7 +69,16 @@ def pick(inventory: Inventory, slots: Sequence[str], most: int | None) -> list[E
     return [picked[device_id] for device_id in sorted(picked)]
 
 
-def verify(inventory: Inventory, slots: Iterable[str]) -> None:
+def still_there(entries: Iterable[Entry], there: Callable[[str], bool]) -> None:
+    """Raises Vanished for a device that went after the last look. `there`: whether a host path leads to something."""
+    for entry in entries:
+        device = entry.device
+        for place in filter(None, (*device.nodes, device.file, device.sysfs)):
+            if not there(place):
+                raise Vanished(f"device {device.id} is gone: {place} is not there any more")
+
+
+def verify(inventory: Inventory, slots: Iterable[str], there: Callable[[str], bool]) -> None:
     """Raises Refused when a device of a container that is about to start does not work.
 
     One that is only no longer handed out is as good as before for who has it.
@@ -77,6 +90,7 @@ def verify(inventory: Inventory, slots: Iterable[str]) -> None:
         seen = entry.worst or entry.track
         if seen.state is not DeviceState.HEALTHY:
             raise Refused(f"device {entry.device.id} is {seen.state.value}: {seen.message or seen.reason}")
+        still_there((entry,), there)
 
 
 def grant(resource_name: str, allocation: Allocation, entries: Sequence[Entry], source: Source | None = None) -> Grant:

@@ -66,7 +66,10 @@ class DevicePlugin(rpc.DevicePluginServicer):
         clock: Clock,
         metrics: Metrics,
         handed_out: Callable[[], None],
+        there: Callable[[str], bool],
+        look_again: Callable[[], None],
     ) -> None:
+        """`there`: whether a host path leads to something. `look_again` is called when what was seen is not so."""
         self.resource = resource
         self.inventory = inventory
         self.cdi: CdiFile | None = None
@@ -77,6 +80,8 @@ class DevicePlugin(rpc.DevicePluginServicer):
         self._clock = clock
         self._metrics = metrics
         self._handed_out = handed_out
+        self._there = there
+        self._look_again = look_again
 
     @property
     def options(self) -> api.DevicePluginOptions:
@@ -150,7 +155,7 @@ class DevicePlugin(rpc.DevicePluginServicer):
                 response = self._answer(request)
             except allocation.Refused as error:
                 self._metrics.refusals.add(self.resource.name)
-                _log.warning("Refused an allocation", extra={"resource": self.resource.name, "err": str(error)})
+                self._refused("Refused an allocation", error)
                 await context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
         self._metrics.allocations.add(self.resource.name, count=len(response.container_responses))
         self._handed_out()
@@ -161,6 +166,7 @@ class DevicePlugin(rpc.DevicePluginServicer):
         slots: list[str] = []
         for wanted in request.container_requests:
             entries = allocation.pick(self.inventory, wanted.devices_ids, self.resource.sharing.max_per_container)
+            allocation.still_there(entries, self._there)
             resource = self.resource
             granted = allocation.grant(resource.name, resource.allocation, entries, resource.source)
             names = None if self.cdi is None else self._cdi_names(self.cdi, entries)
@@ -187,11 +193,16 @@ class DevicePlugin(rpc.DevicePluginServicer):
     ) -> api.PreStartContainerResponse:
         """Refuse the start of a container whose devices do not work."""
         try:
-            allocation.verify(self.inventory, request.devices_ids)
+            allocation.verify(self.inventory, request.devices_ids, self._there)
         except allocation.Refused as error:
-            _log.warning("Refused a start", extra={"resource": self.resource.name, "err": str(error)})
+            self._refused("Refused a start", error)
             await context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
         return api.PreStartContainerResponse()
+
+    def _refused(self, what: str, error: allocation.Refused) -> None:
+        _log.warning(what, extra={"resource": self.resource.name, "err": str(error)})
+        if isinstance(error, allocation.Vanished):
+            self._look_again()
 
 
 def device_list(inventory: Inventory) -> api.ListAndWatchResponse:

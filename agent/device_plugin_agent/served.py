@@ -71,6 +71,7 @@ class Starter:
         jitter: Callable[[], float],
         changed: Callable[[], None],
         handed_out: Callable[[], None],
+        there: Callable[[str], bool],
         tasks: asyncio.TaskGroup,
     ) -> None:
         self._kubelet = kubelet
@@ -81,6 +82,7 @@ class Starter:
         self._jitter = jitter
         self._changed = changed
         self._handed_out = handed_out
+        self._there = there
         self._tasks = tasks
         self._lookout = Lookout()
 
@@ -94,6 +96,7 @@ class Starter:
         former: asyncio.Task[None] | None,
         known: Iterable[asyncio.Event],
         tell: Tell,
+        look_again: Callable[[], None],
     ) -> Served:
         """Begin. It registers once its devices were looked at, `known` has come, and its `former` self is gone."""
         resource = wanted.resource
@@ -104,6 +107,8 @@ class Starter:
             clock=self._clock,
             metrics=self._metrics,
             handed_out=self._handed_out,
+            there=self._there,
+            look_again=look_again,
         )
         registration = Registration(
             plugin,

@@ -249,6 +249,7 @@ class Supervisor:
             former=former,
             known=(self._ownership.use_known,) if resumed else (),
             tell=lambda seen: self._probed(name, seen),
+            look_again=self._events.fire,
         )
         self._choose_cdi(served)
         return served

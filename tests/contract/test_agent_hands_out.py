@@ -7,9 +7,11 @@ import grpc.aio
 import pytest
 
 from contract.agent_bench import CAMERA, Bench, resource, spec
+from device_plugin_agent.agent import Agent
 from device_plugin_agent.entry import ALLOCATION_GRACE
 from device_plugin_agent.kubelet_api import deviceplugin_pb2 as api
 from device_plugin_agent.kubelet_api import deviceplugin_pb2_grpc as rpc
+from device_plugin_agent.watch import DirectoryWatch
 from device_plugin_api.config import SlotCounts
 from device_plugin_api.resource import Allocation, EnvVar, Health, PreStart, Sharing
 from kubelet_double.manager import AdmissionError, StartError
@@ -151,6 +153,48 @@ async def test_a_container_is_not_started_on_a_device_that_died_and_is_when_it_i
         bench.plug("video0")
         await bench.offers(1, 1)
         await bench.kubelet.start_container(pod, "c")
+
+
+@pytest.fixture
+def deaf(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing tells of devices that come and go: only looks do."""
+    monkeypatch.setattr(DirectoryWatch, "follow", lambda watch, directories: False)
+
+
+def at_rest(agent: Agent) -> bool:
+    """The next look at devices will be one by the clock, or be asked for."""
+    supervisor = agent._supervisor
+    parked = any(not waiter.done() for waiter in supervisor._events._waiting)
+    return supervisor._ownership.use_known.is_set() and parked
+
+
+@pytest.mark.usefixtures("deaf")
+async def test_a_device_that_went_since_the_last_look_is_not_handed_out_and_looked_for(bench: Bench) -> None:
+    bench.plug("video0")
+    bench.api.put(spec(resource(health=Health(period_seconds=3600))))
+    async with bench.agent() as agent:
+        await bench.offers(1, 1)
+        await bench.until(lambda: at_rest(agent))
+        bench.pull("video0")
+        with pytest.raises(AdmissionError, match=r"device video0 is gone: /dev/video0 is not there any more"):
+            await bench.kubelet.admit(Pod("p"), "c", {CAMERA: 1})
+        await bench.offers(0, 1)
+
+
+@pytest.mark.usefixtures("deaf")
+async def test_no_container_starts_on_a_device_that_went_since_the_last_look(bench: Bench) -> None:
+    bench.plug("video0")
+    settings = Allocation(pre_start=PreStart(verify_healthy=True))
+    bench.api.put(spec(resource(allocation=settings, health=Health(period_seconds=3600))))
+    pod = Pod("p")
+    async with bench.agent() as agent:
+        await bench.offers(1, 1)
+        await bench.kubelet.admit(pod, "c", {CAMERA: 1})
+        await bench.until(lambda: at_rest(agent))
+        bench.pull("video0")
+        with pytest.raises(StartError, match=r"device video0 is gone: /dev/video0 is not there any more"):
+            await bench.kubelet.start_container(pod, "c")
+        await bench.offers(0, 1)
 
 
 async def test_asking_for_the_look_before_a_start_registers_again_and_nothing_else_does(bench: Bench) -> None:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from device_plugin_agent.allocation import Refused, grant, pick, verify
+from device_plugin_agent.allocation import Refused, Vanished, grant, pick, still_there, verify
 from device_plugin_agent.entry import Entry
 from device_plugin_agent.health.tracker import Track
 from device_plugin_agent.inventory import Inventory
@@ -21,6 +21,10 @@ def candidate(name: str, failure: str | None = None) -> Candidate:
 
 def entry(name: str) -> Entry:
     return Entry(device=candidate(name), track=Track(state=DeviceState.HEALTHY, reason="Works", since=0))
+
+
+def there(path: str) -> bool:
+    return True
 
 
 def inventory(*names: str, replicas: int = 1) -> Inventory:
@@ -197,11 +201,20 @@ def test_more_slots_than_one_container_may_have_are_refused() -> None:
 @pytest.mark.parametrize(("slot", "message"), [("sick", "device sick is Unhealthy"), ("ghost", "ghost is not one of")])
 def test_a_container_is_not_started_on_a_device_that_died(slot: str, message: str) -> None:
     with pytest.raises(Refused, match=message):
-        verify(inventory("ok"), ["ok", slot])
+        verify(inventory("ok"), ["ok", slot], there)
 
 
 def test_a_container_starts_on_a_device_that_is_only_no_longer_handed_out() -> None:
     known = inventory("ok", "shut")
     known.cordon({"shut": "lens broken"}, now=0, monotonic=0)
     known.share(2)
-    verify(known, ["ok", "shut"])
+    verify(known, ["ok", "shut"], there)
+
+
+@pytest.mark.parametrize("gone", ["/dev/video0", "/dev/second", "/sys/devices/a", "/dev/file"])
+def test_a_device_of_which_anything_is_gone_is_refused(gone: str) -> None:
+    made = Candidate(id="a", nodes=("/dev/video0", "/dev/second"), file="/dev/file", sysfs="/sys/devices/a")
+    known = Entry(device=made, track=Track(state=DeviceState.HEALTHY, reason="Works", since=0))
+    still_there([known], there)
+    with pytest.raises(Vanished, match=f"device a is gone: {gone} is not there any more"):
+        still_there([known], lambda path: path != gone)
