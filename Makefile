@@ -54,6 +54,10 @@ test-gpu: ## the agent against a real NVIDIA GPU, where there is one; not part o
 bench-agent: venv ## figures of one agent: speed, memory, CPU at rest; needs root
 	@$(BIN)/python -m bench.agent
 
+.PHONY: soak
+soak: venv ## half an hour of churn around one agent; an error when its memory or descriptors grow; needs root
+	@$(BIN)/python -m bench.agent.soak
+
 .PHONY: bench-operator
 bench-operator: venv ## figures of the operator with NODES=1000 simulated agents on a real API server
 	@KUBEBUILDER_ASSETS="$$(hack/assets.sh | tail -n 1)" PYTHONPATH=tests $(BIN)/python -m bench.operator --nodes $(or $(NODES),1000)

@@ -30,6 +30,8 @@ class Kubelet(rpc.RegistrationServicer, pod_rpc.PodResourcesListerServicer):
         self.lists: list[tuple[float, api.ListAndWatchResponse]] = []
         self.resource = ""
         self.endpoint = ""
+        self.held: dict[str, str] = {}
+        """Slot → the pod that has it."""
         self.news = asyncio.Condition()
         self._readers: set[asyncio.Task[None]] = set()
 
@@ -63,8 +65,12 @@ class Kubelet(rpc.RegistrationServicer, pod_rpc.PodResourcesListerServicer):
         return api.Empty()
 
     async def List(self, request: Any, context: Any) -> pod_api.ListPodResourcesResponse:  # noqa: N802
-        """Nobody uses anything."""
-        return pod_api.ListPodResourcesResponse()
+        """Who has what."""
+        answer = pod_api.ListPodResourcesResponse()
+        for slot, pod in self.held.items():
+            container = answer.pod_resources.add(namespace="default", name=pod).containers.add(name="c")
+            container.devices.add(resource_name=self.resource, device_ids=[slot])
+        return answer
 
     async def GetAllocatableResources(self, request: Any, context: Any) -> pod_api.AllocatableResourcesResponse:  # noqa: N802
         """What was listed last."""

@@ -1,11 +1,13 @@
 """Churn without end: python -m bench.agent.soak. A device comes or goes each second, the kubelet restarts each minute.
 
-Prints the agent's memory and descriptors once a minute, and at the end how they changed since the fifth. Needs root.
+Prints the agent's memory and descriptors once a minute; an error at the end when they grew in the second half.
+Needs root.
 """
 
 import argparse
 import asyncio
 import itertools
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -18,18 +20,28 @@ from bench.process import Usage
 _ROTATION = 20
 """Devices that take turns."""
 
-_SETTLED = 5
-"""Minutes after which the allocator has all it will ever take, if nothing leaks."""
+_LEVEL = 1.0
+"""MB by which anonymous memory may differ: the allocator takes and gives back so much at a time."""
+
+_OPEN = 2
+"""Descriptors and threads that may come and go: an Allocate may be under way."""
 
 
 def main() -> None:
     """Parse the command line and churn."""
     parser = argparse.ArgumentParser(prog="python -m bench.agent.soak", description=__doc__)
     parser.add_argument("--minutes", type=int, default=30)
-    asyncio.run(_soak(parser.parse_args().minutes))
+    history = asyncio.run(_soak(parser.parse_args().minutes))
+    half, last = history[(len(history) - 1) // 2], history[-1]
+    memory, descriptors = last.anonymous - half.anonymous, last.descriptors - half.descriptors
+    threads = last.threads - half.threads
+    told = f"In the second half: anonymous memory {memory:+.2f} MB, descriptors {descriptors:+d}, threads {threads:+d}"
+    if memory > _LEVEL or descriptors > _OPEN or threads > _OPEN:
+        sys.exit(f"{told}: that is no level")
+    print(told)
 
 
-async def _soak(minutes: int) -> None:
+async def _soak(minutes: int) -> list[Usage]:
     print("| minute | RSS MB | anonymous MB | descriptors | threads | slowest pull → list | registered after |")
     print("|---|---|---|---|---|---|---|")
     history: list[Usage] = []
@@ -41,18 +53,16 @@ async def _soak(minutes: int) -> None:
                 count = len(kubelet.lists)
                 async with kubelet.running() as there:
                     await kubelet.until(count + 1)
+                    kubelet.held = {"bench0": f"pod-{minute}"}
                     registered = kubelet.registered_at[-1] - there
                     slowest = await _minute(kubelet, agent)
+                    agent.scrape()
                     used = process.usage(agent.pid)
                 history.append(used)
                 figures = f"{used.rss:.1f} | {used.anonymous:.1f} | {used.descriptors} | {used.threads}"
                 times = f"{1000 * slowest:.0f} ms | {1000 * registered:.0f} ms"
                 print(f"| {minute} | {figures} | {times} |", flush=True)
-    settled, last = history[min(_SETTLED, len(history)) - 1], history[-1]
-    print(
-        f"Since minute {min(_SETTLED, len(history))}: anonymous memory {last.anonymous - settled.anonymous:+.2f} MB, "
-        f"descriptors {last.descriptors - settled.descriptors:+d}, threads {last.threads - settled.threads:+d}"
-    )
+    return history
 
 
 async def _minute(kubelet: Kubelet, agent: subject.Subject) -> float:
