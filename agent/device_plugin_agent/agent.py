@@ -69,7 +69,7 @@ class Agent:
         settings = self._settings
         owner = hashlib.sha256(settings.config_uid.encode()).hexdigest()[:8]
         remove_leftovers(settings.device_plugins_dir, owner)
-        pulse = Pulse(self._clock)
+        pulse = Pulse(self._clock, "host", "kubelet", "podresources")
         kubelet = KubeletSocket(settings.device_plugins_dir, pulse)
         claims = Claims(
             Store(settings.state_dir / "claims", settings.config_uid),
@@ -133,6 +133,7 @@ class Agent:
                     plugins_dir=settings.device_plugins_dir,
                     socket_names=socket_names(owner, secrets.token_hex(4)),
                     clock=self._clock,
+                    pulse=pulse,
                     metrics=metrics,
                     jitter=self._jitter,
                     changed=self._changed,

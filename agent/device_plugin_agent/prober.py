@@ -10,6 +10,7 @@ from device_plugin_agent.health.lookout import Lookout
 from device_plugin_agent.health.probes import Polled, period_of
 from device_plugin_agent.health.tracker import RECOVERY_PERIOD, Observation
 from device_plugin_agent.inventory import Inventory
+from device_plugin_agent.pulse import Pulse
 from device_plugin_agent.signal import Signal
 from device_plugin_api.resource import Probe
 
@@ -23,16 +24,27 @@ class Prober:
     """Keeps an inventory told. Without polled probes it sleeps."""
 
     def __init__(
-        self, inventory: Inventory, probes: Mapping[Probe, Polled], *, lookout: Lookout, clock: Clock, tell: Tell
+        self,
+        inventory: Inventory,
+        probes: Mapping[Probe, Polled],
+        *,
+        loop: str,
+        lookout: Lookout,
+        clock: Clock,
+        pulse: Pulse,
+        tell: Tell,
     ) -> None:
+        """`loop` is its name for the pulse."""
         self.changed = Signal()
         """Fire when devices come and go."""
         self.started = asyncio.Event()
         """Whether every device that was there at first has been looked at."""
         self._inventory = inventory
         self._probes = probes
+        self._loop = loop
         self._lookout = lookout
         self._clock = clock
+        self._pulse = pulse
         self._tell = tell
         self._asked: dict[Key, float] = {}
 
@@ -44,16 +56,22 @@ class Prober:
 
     async def run(self) -> None:
         """Ask until cancelled."""
-        while True:
-            seen = self.changed.count
-            due = self._due()
-            if due:
-                answers = await self._lookout.look(due)
-                asked = self._clock.monotonic()
-                self._tell(answers)
-                self._asked |= dict.fromkeys(answers, asked)
-            self.started.set()
-            await self.changed.after(seen, self._wait())
+        try:
+            while True:
+                seen = self.changed.count
+                due = self._due()
+                if due:
+                    self._pulse.turned(self._loop, self._lookout.longest(len(due)))
+                    answers = await self._lookout.look(due)
+                    asked = self._clock.monotonic()
+                    self._tell(answers)
+                    self._asked |= dict.fromkeys(answers, asked)
+                self.started.set()
+                wait = self._wait()
+                self._pulse.turned(self._loop, wait)
+                await self.changed.after(seen, wait)
+        finally:
+            self._pulse.ended(self._loop)
 
     def _due(self) -> dict[Key, Callable[[], Observation]]:
         now = self._clock.monotonic()

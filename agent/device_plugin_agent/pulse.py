@@ -10,16 +10,25 @@ _LATE = 30.0
 class Pulse:
     """Each loop tells when it turned.
 
-    Those that wait for a driver or an API server have no part in it: to start the agent anew would not help.
+    Those that wait for an API server have no part in it: each of their waits ends by itself, and to start the agent
+    anew would not help. A driver that hangs makes none late: who asks one waits for a bounded time.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, *expected: str) -> None:
+        """`expected`: the loops that are late, too, when they never turn."""
         self._clock = clock
-        self._due: dict[str, float] = {}
+        self._due = dict.fromkeys(expected, clock.monotonic())
 
-    def turned(self, loop: str, wait: float) -> None:
-        """The loop of that name turned, and will again within `wait` seconds."""
-        self._due[loop] = self._clock.monotonic() + wait
+    def turned(self, loop: str, wait: float | None) -> None:
+        """The loop of that name turned, and will again within `wait` seconds; None: when there is work for it."""
+        if wait is None:
+            self.ended(loop)
+        else:
+            self._due[loop] = self._clock.monotonic() + wait
+
+    def ended(self, loop: str) -> None:
+        """Nobody waits for it any more."""
+        self._due.pop(loop, None)
 
     def alive(self) -> Answer:
         """Whether all of them turned in time."""

@@ -16,6 +16,7 @@ from device_plugin_agent.kubelet import KubeletSocket, Registration
 from device_plugin_agent.metrics import Metrics
 from device_plugin_agent.plugin import DevicePlugin
 from device_plugin_agent.prober import Prober, Tell
+from device_plugin_agent.pulse import Pulse
 from device_plugin_agent.serving import Prepared
 from device_plugin_agent.sources import Discovery
 from device_plugin_agent.sources.fence import Fenced
@@ -67,6 +68,7 @@ class Starter:
         plugins_dir: Path,
         socket_names: Iterator[str],
         clock: Clock,
+        pulse: Pulse,
         metrics: Metrics,
         jitter: Callable[[], float],
         changed: Callable[[], None],
@@ -78,6 +80,7 @@ class Starter:
         self._plugins_dir = plugins_dir
         self._socket_names = socket_names
         self._clock = clock
+        self._pulse = pulse
         self._metrics = metrics
         self._jitter = jitter
         self._changed = changed
@@ -120,7 +123,15 @@ class Starter:
             jitter=self._jitter,
             changed=self._changed,
         )
-        prober = Prober(inventory, wanted.probes, lookout=self._lookout, clock=self._clock, tell=tell)
+        prober = Prober(
+            inventory,
+            wanted.probes,
+            loop=f"probes of {resource.name}",
+            lookout=self._lookout,
+            clock=self._clock,
+            pulse=self._pulse,
+            tell=tell,
+        )
         looked = asyncio.Event()
         serving = _run_after(former, (prober.started, looked, *known), None if preview else registration)
         _log.info("Previewing" if preview else "Serving", extra={"resource": resource.name})
@@ -142,12 +153,12 @@ class Starter:
         """Let the kubelet hear that nothing is left, then end."""
         # An empty list is a clean end; a stream that just breaks leaves its capacity on the node for five minutes.
         served.plugin.leave()
+        served.probing.cancel()  # before another begins by its name
         return self._tasks.create_task(_farewell(served, ended))
 
 
 async def _farewell(served: Served, ended: Callable[[], None]) -> None:
     await asyncio.wait((served.task,), timeout=_FAREWELL)
-    served.probing.cancel()
     served.task.cancel()
     await asyncio.wait((served.task, served.probing))
     ended()

@@ -31,6 +31,10 @@ class Lookout:
         self._deadline = deadline
         self._stuck: set[Hashable] = set()
 
+    def longest(self, jobs: int) -> float:
+        """Seconds that a look at so many takes at most: every wait but one brings an answer or gives one up."""
+        return (jobs + 1) * self._deadline
+
     async def look(self, jobs: Mapping[_Key, Job]) -> dict[_Key, Observation]:
         """All of them, each with an answer."""
         seen: dict[_Key, Observation] = {}
