@@ -1,4 +1,4 @@
-"""A cable between an operator and its API server that can be cut: what was connected stays so, and hears nothing."""
+"""A cable between a client and its API server that can be cut: what was connected stays so, and hears nothing."""
 
 import socket
 import threading

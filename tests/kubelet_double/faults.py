@@ -20,3 +20,5 @@ class Faults:
     """Treat GetDevicePluginOptions as failed with this text, without asking the plugin."""
     refuse_podresources: grpc.StatusCode | None = None
     """Answer every podresources call with this status."""
+    hold_podresources: asyncio.Event | None = None
+    """Answer podresources calls only after this is set."""

@@ -53,6 +53,8 @@ class PodResourcesService(rpc.PodResourcesListerServicer):
         )
 
     async def _pass(self, context: "grpc.aio.ServicerContext[Any, Any]") -> None:
+        if self._faults.hold_podresources is not None:
+            await self._faults.hold_podresources.wait()
         if self._faults.refuse_podresources is not None:
             await context.abort(self._faults.refuse_podresources, "refused by the test")
         if not self._limit.allow():
