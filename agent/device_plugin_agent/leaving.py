@@ -12,7 +12,7 @@ from device_plugin_agent.report import describe
 from device_plugin_agent.slots import device_of
 from device_plugin_agent.supervisor import Supervisor
 
-_LONGEST = 1.5
+_LONGEST = 1.2
 """Seconds to find out whether it is: whoever stops a pod waits for this process."""
 
 _log = logging.getLogger(__name__)
