@@ -1,7 +1,7 @@
 """When the host is looked at, and what each look means for every resource."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
 
 from device_plugin_agent.claims.ledger import Named
@@ -94,6 +94,10 @@ class Looking:
         # Before the look: what is there by then, and not found, is not wanted.
         back = {name: self._back(served) for name, served in self._served.items()}
         looked = self._discover(monotonic)
+        if self._moved(looked):
+            # Offered by both until the other looks too, it could be handed out twice.
+            self.all_due()
+            looked = self._discover(monotonic)
         claimed, held = self._ownership.claim(), self._ownership.held()
         for name, served in looked.items():
             found = without_held(served.discovery, _of(name, held))
@@ -127,8 +131,16 @@ class Looking:
                     served.discovery = without_taken(fitting, taken)
                     looked[name] = served
             if not served.draining:
-                taken |= {mark: name for device in served.discovery.candidates for mark in device.marks}
+                taken |= dict.fromkeys(_marks(served), name)
         return looked
+
+    def _moved(self, looked: Mapping[str, Served]) -> bool:
+        """Whether something was found that a resource whose time has not come had when it last looked."""
+        others = [served for name, served in self._served.items() if name not in looked and not served.draining]
+        if not others:
+            return False
+        found = {mark for served in looked.values() if not served.draining for mark in _marks(served)}
+        return any(not found.isdisjoint(_marks(served)) for served in others)
 
     def _take_over(self, now: float, monotonic: float) -> None:
         """What was ours when the last agent process ended and was not found now is missing, and so it stays ours.
@@ -161,6 +173,11 @@ class Looking:
         if not self._served:
             return _LONGEST_TURN
         return max(0.0, min(served.due for served in self._served.values()) - self._clock.monotonic())
+
+
+def _marks(served: Served) -> Iterator[str]:
+    """By what others would know what it has found."""
+    return (mark for device in served.discovery.candidates for mark in device.marks)
 
 
 def _period(served: Served) -> float:
