@@ -1,5 +1,6 @@
 """Fixtures of this rung."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,12 +13,14 @@ __all__ = ["bench", "kubelet", "kubelet_clock", "kubelet_root", "stopped_bench",
 
 
 @pytest.fixture
-def bench(tmp_path: Path, kubelet: KubeletDouble) -> Bench:
-    """A node with a running kubelet."""
-    return Bench(tmp_path, kubelet)
+def bench(tmp_path: Path, kubelet: KubeletDouble) -> Iterator[Bench]:
+    """A node with a running kubelet, which no test may upset."""
+    yield Bench(tmp_path, kubelet)
+    assert kubelet.violations == []
 
 
 @pytest.fixture
-def stopped_bench(tmp_path: Path, stopped_kubelet: KubeletDouble) -> Bench:
-    """A node whose kubelet was never started."""
-    return Bench(tmp_path, stopped_kubelet)
+def stopped_bench(tmp_path: Path, stopped_kubelet: KubeletDouble) -> Iterator[Bench]:
+    """A node whose kubelet was never started, and which no test may upset."""
+    yield Bench(tmp_path, stopped_kubelet)
+    assert stopped_kubelet.violations == []

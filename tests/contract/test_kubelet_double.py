@@ -291,6 +291,20 @@ async def test_an_id_with_both_healths_counts_twice_and_is_noted(
     ]
 
 
+async def test_a_device_that_two_resources_offer_is_noted_and_one_that_moves_is_not(
+    kubelet: KubeletDouble, plugin: ScriptedPlugin
+) -> None:
+    await registered(kubelet, plugin, a=True, b=False)
+    other = ScriptedPlugin(kubelet.directory, "example.com/microphone", "other.sock")
+    await other.serve()
+    await registered(kubelet, other, a=False, b=True)
+    assert kubelet.violations == []
+    other.tell_health(a=True)
+    await kubelet.wait_for_counts("example.com/microphone", 1, 1)
+    assert kubelet.violations == ["example.com/microphone: a is offered by another resource too"]
+    await other.stop()
+
+
 async def test_a_device_that_leaves_the_list_while_allocated_is_noted(
     kubelet: KubeletDouble, plugin: ScriptedPlugin
 ) -> None:

@@ -98,13 +98,16 @@ def devices_of(response: api.ListAndWatchResponse) -> tuple[Device, ...]:
 
 
 def violations(
-    resource: str, devices: Collection[Device], *, allocated: Collection[str], elsewhere: Collection[str]
+    resource: str, devices: Collection[Device], *, allocated: Collection[str], offered_elsewhere: Collection[str]
 ) -> list[str]:
     """What the kubelet takes from a plugin without a word although it does harm (R8, R9, R14)."""
     listed = Counter(device.id for device in devices)
     found = [f"{resource}: {id_} is listed {count} times" for id_, count in listed.items() if count > 1]
     found += [f"{resource}: {id_} left the list while allocated" for id_ in sorted(set(allocated) - listed.keys())]
-    found += [f"{resource}: {id_} is a device of another resource too" for id_ in sorted(listed.keys() & elsewhere)]
+    # By one name Unhealthy is no harm: so is what moves to another resource, and what an agent that is gone had.
+    offered = {device.id for device in devices if device.healthy}
+    twice = sorted(offered.intersection(offered_elsewhere))
+    found += [f"{resource}: {id_} is offered by another resource too" for id_ in twice]
     found += [f"{resource}: the ID {id_} is too long" for id_ in listed if len(id_) > LONGEST_ID]
     for device in devices:
         found += [f"{resource}: {device.id} is on NUMA node {n}" for n in device.numa_nodes if not 0 <= n <= 63]

@@ -120,7 +120,7 @@ class DeviceManager:
             resource,
             devices,
             allocated=self._in_use.get(resource, ()),
-            elsewhere={id_ for other, known in self.sets.all.items() if other != resource for id_ in known},
+            offered_elsewhere={id_ for other, ids in self.sets.healthy.items() if other != resource for id_ in ids},
         )
         self.sets.replace(resource, devices)
         for device in devices:
