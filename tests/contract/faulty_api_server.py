@@ -5,20 +5,29 @@ import json
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from enum import Enum
 from typing import Any
 
 from aiohttp import web
 
 from device_plugin_api import group
 
-Fault = int | bytes | None
-"""A status; bytes in place of an answer, after which the connection is cut; None: not one byte."""
+
+class Silence(Enum):
+    """What is said on a connection that stays open until the client has had enough."""
+
+    WHOLE = b""
+    AFTER_THE_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+Fault = int | bytes | Silence | None
+"""A status; bytes in place of an answer, after which the connection is cut; None: cut without one byte; or silence."""
 
 _OBJECTS = f"/apis/{group.GROUP}/{group.VERSION}/{group.NODE_PLURAL}"
 
 
 class FaultyApiServer:
-    """Answers get, watch and a status patch. `faults` are used up one a request, by what it is: watch or patch."""
+    """Answers get, watch and a status patch. `faults` are used up one a request, by what it is."""
 
     def __init__(self, name: str, spec: dict[str, Any]) -> None:
         self.object: dict[str, Any] = {
@@ -28,11 +37,14 @@ class FaultyApiServer:
             "spec": spec,
             "status": {},
         }
-        self.faults: dict[str, deque[Fault]] = {"watch": deque(), "patch": deque()}
+        self.faults: dict[str, deque[Fault]] = {"get": deque(), "watch": deque(), "patch": deque()}
         self.requests: list[str] = []
         self.identities: list[str] = []
         self.url = ""
         self.there = True
+        self.left = 0
+        """How many clients had enough of a silence."""
+        self._closing = asyncio.Event()
         self._events: set[asyncio.Queue[bytes]] = set()
 
     @asynccontextmanager
@@ -40,6 +52,7 @@ class FaultyApiServer:
         """Serve on a port of its own."""
         app = web.Application()
         app.router.add_get(_OBJECTS, self._watch)
+        app.router.add_get(_OBJECTS + "/{name}", self._get)
         app.router.add_patch(_OBJECTS + "/{name}/status", self._patch)
         runner = web.AppRunner(app, shutdown_timeout=0.1)
         await runner.setup()
@@ -50,6 +63,7 @@ class FaultyApiServer:
             yield
         finally:
             self.cut()
+            self._closing.set()
             await runner.cleanup()
 
     def say(self, line: bytes) -> None:
@@ -93,6 +107,15 @@ class FaultyApiServer:
             self._events.discard(queue)
         return response
 
+    async def _get(self, request: web.Request) -> web.StreamResponse:
+        self._note("get", request)
+        refused = await self._fault("get", request)
+        if refused is not None:
+            return refused
+        if not self.there or request.match_info["name"] != self.object["metadata"]["name"]:
+            return self._status(404)
+        return web.json_response(self.object)
+
     async def _patch(self, request: web.Request) -> web.StreamResponse:
         self._note("patch", request)
         refused = await self._fault("patch", request)
@@ -111,11 +134,22 @@ class FaultyApiServer:
         if isinstance(fault, int):
             return self._status(fault)
         assert request.transport is not None
+        if isinstance(fault, Silence):
+            request.transport.write(fault.value)
+            await self._until_it_leaves(request)
+            return web.Response()
         if fault is not None:
             with suppress(OSError):
                 request.transport.write(fault)
         request.transport.close()
         return web.Response()
+
+    async def _until_it_leaves(self, request: web.Request) -> None:
+        while request.transport is not None and not request.transport.is_closing() and not self._closing.is_set():
+            # aiohttp tells nobody of it; the end of the server must not wait for a client that stays.
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._closing.wait(), 0.01)
+        self.left += not self._closing.is_set()
 
     def _status(self, code: int) -> web.Response:
         body = {"apiVersion": "v1", "kind": "Status", "status": "Failure", "code": code, "message": f"scripted {code}"}

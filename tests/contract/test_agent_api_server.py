@@ -9,10 +9,12 @@ from urllib.parse import urlsplit
 
 import msgspec
 import pytest
+from msgspec import structs
 
 from contract.agent_bench import Bench, resource, spec
-from contract.faulty_api_server import Fault, FaultyApiServer
+from contract.faulty_api_server import Fault, FaultyApiServer, Silence
 from device_plugin_agent.api_server import ApiServer
+from device_plugin_agent.entry import ALLOCATION_GRACE
 from device_plugin_agent.node_api import NodeApi
 from device_plugin_agent.report import LATE
 from device_plugin_api.service_account import ServiceAccount
@@ -84,6 +86,8 @@ async def test_an_agent_that_is_answered_wrongly_asks_again(
         b'{"type": "SHOUT", "object": {"metadata": {"resourceVersion": "9"}}}\n',
         b'{"type": "ERROR", "object": {"kind": "Status", "code": 410, "message": "too old resource version"}}\n',
         b'{"type": "ERROR", "object": null}\n',
+        pytest.param(b'{"type": "MODIFIED", "object": "' + b"x" * (5_000_000) + b'"}\n', id="5 MB in one line"),
+        pytest.param(b'{"type": "MODIFIED", "object": "' + b"x" * (5_000_000), id="5 MB and no end of the line"),
     ],
 )
 async def test_rubbish_in_the_middle_of_a_watch_costs_nothing(
@@ -125,6 +129,81 @@ async def test_an_api_server_that_goes_silent_is_left_to_itself(bench: Bench, se
         bench.plug("video1")
         await bench.offers(2, 2)
         await asyncio.wait_for(bench.until(lambda: server.object["status"]["counts"]["healthy"] == 2), 30)
+
+
+@pytest.mark.parametrize("silence", Silence)
+async def test_an_agent_whose_report_is_never_answered_says_that_it_is_not_ready_and_reports_again(
+    bench: Bench, server: FaultyApiServer, monkeypatch: pytest.MonkeyPatch, silence: Silence
+) -> None:
+    bench.plug("video0")
+    async with through(server, bench) as api, bench.agent(api) as agent:
+        await bench.until(lambda: server.object["status"].get("counts", {}).get("healthy") == 1)
+        ready = agent.http.answers["/readyz"]
+        monkeypatch.setattr("device_plugin_agent.http_client._DEADLINE", 0.2)
+        server.faults["patch"].extend([silence] * 100)
+        bench.plug("video1")
+        await bench.offers(2, 2)
+        await bench.until(lambda: server.left == 2)
+        bench.clock.pass_(LATE)
+        await bench.until(lambda: not ready().ok)
+        assert ready().text.endswith(": TimeoutError")
+        server.faults["patch"].clear()
+        await bench.until(lambda: server.object["status"]["counts"]["healthy"] == 2)
+        await bench.until(lambda: ready().ok)
+
+
+async def test_an_agent_whose_watch_is_never_answered_serves_on_and_watches_again(
+    bench: Bench, server: FaultyApiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.plug("video0", "other0")
+    async with through(server, bench) as api, bench.agent(api):
+        await bench.offers(1, 1)
+        monkeypatch.setattr("device_plugin_agent.http_client._DEADLINE", 0.2)
+        server.faults["watch"].append(Silence.WHOLE)
+        server.cut()
+        bench.plug("video1")
+        await bench.offers(2, 2)
+        newer = msgspec.to_builtins(spec(resource(include="/dev/other*"), revision="r2"))
+        server.change(lambda made: made.update(spec=newer))
+        await bench.until(lambda: server.left == 1)
+        await bench.until(lambda: server.object["status"].get("observedRevision") == "r2")
+        await bench.offers(1, 1)
+
+
+async def test_a_watch_on_which_nothing_more_is_said_ends_by_itself(
+    bench: Bench, server: FaultyApiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.plug("video0")
+    # It ends half a minute after the server should have ended it.
+    monkeypatch.setattr("device_plugin_agent.agent._WATCH_SECONDS", -29)
+    server.faults["watch"].append(Silence.AFTER_THE_HEAD)
+    async with through(server, bench) as api, bench.agent(api):
+        await bench.until(lambda: server.requests == ["watch"])
+        await bench.until(lambda: server.left == 1)
+        await bench.offers(1, 1)
+        await bench.until(lambda: server.object["status"].get("counts", {}).get("healthy") == 1)
+
+
+async def test_an_agent_that_asks_for_another_config_and_is_never_answered_asks_again(
+    bench: Bench, server: FaultyApiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.plug("video0")
+    gone = bench.neighbour("gone")
+    monkeypatch.setattr("device_plugin_agent.http_client._DEADLINE", 0.2)
+    server.faults["get"].append(Silence.WHOLE)
+    async with gone.agent():
+        gone.api.put(structs.replace(spec(resource("example.com/gone")), config_name="gone", config_uid="gone-uid"))
+        await bench.offers(1, 1, "example.com/gone")
+        bench.clock.pass_(ALLOCATION_GRACE)
+    async with through(server, bench) as api, bench.agent(api):
+        await bench.offers(0, 0)
+        await bench.until(lambda: "get" in server.requests)
+        bench.plug("video1")
+        await bench.offers(1, 1)
+        assert server.requests.count("get") == 1
+        await bench.until(lambda: server.left == 1)
+        bench.clock.pass_(ALLOCATION_GRACE)
+        await bench.offers(2, 2)
 
 
 async def test_an_agent_that_cannot_report_a_change_is_not_ready_until_it_can(
