@@ -7,7 +7,10 @@ import grpc
 import pytest
 
 from contract.agent_bench import CAMERA, Bench, resource, spec
-from device_plugin_api.conditions import find
+from device_plugin_api.conditions import CONFIG_ACCEPTED, find
+from device_plugin_api.resource import Resource, Sharing
+from device_plugin_api.rules import MAX_SLOTS
+from device_plugin_api.sources import SimulatedSource, Source
 from kubelet_double.pods import Pod
 
 
@@ -239,14 +242,32 @@ async def test_until_podresources_answers_another_process_tells_who_has_what_as_
         assert {each.id: each.allocated_to for each in bench.resource_status().devices} == before | {"video2": ()}
 
 
-@pytest.mark.parametrize("count", [200])
-async def test_many_devices_come_in_one_list(bench: Bench, count: int) -> None:
-    from device_plugin_api.resource import Resource
-    from device_plugin_api.sources import SimulatedSource, Source
+def simulated(count: int, replicas: int) -> Resource:
+    source = Source(simulated=SimulatedSource(count=count, numa_nodes=2))
+    return Resource(name=CAMERA, source=source, sharing=Sharing(replicas=replicas))
 
-    bench.api.put(spec(Resource(name=CAMERA, source=Source(simulated=SimulatedSource(count=count, numa_nodes=2)))))
+
+async def test_as_many_slots_as_there_may_be_come_in_one_list_and_a_device_more_is_refused(bench: Bench) -> None:
+    most, replicas = MAX_SLOTS // 4, 4
+    bench.api.put(spec(simulated(most, replicas)))
     async with bench.agent():
-        await bench.offers(count, count)
+        await bench.offers(MAX_SLOTS, MAX_SLOTS)
+        bench.api.put(spec(simulated(most + 1, replicas), revision="r2"))
+
+        def refused() -> bool:
+            accepted = find(bench.api.reported().conditions, CONFIG_ACCEPTED) if bench.api.status else None
+            return accepted is not None and accepted.reason == "ConfigRejected"
+
+        await bench.until(refused)
+        accepted = find(bench.api.reported().conditions, CONFIG_ACCEPTED)
+        assert accepted is not None
+        assert accepted.status == "False"
+        limit = f"{MAX_SLOTS + replicas} slots a node; the kubelet takes at most {MAX_SLOTS} of one resource"
+        assert limit in accepted.message
+        assert bench.api.reported().observed_revision == "r1"
+        assert bench.kubelet.allocatable() == {CAMERA: MAX_SLOTS}
+        granted = await bench.kubelet.admit(Pod("p"), "c", {CAMERA: 1})
+        assert len(granted.devices[CAMERA]) == 1
         assert len(bench.kubelet.received) == 1
 
 
