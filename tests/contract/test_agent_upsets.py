@@ -39,7 +39,7 @@ async def test_a_kubelet_that_restarts_in_the_middle_of_allocations_has_everythi
     bench.api.put(spec())
     async with bench.agent():
         await bench.offers(3, 3)
-        for turn in range(5):
+        for turn in range(50):
             door.clear()
             door.knocks = 0
             admitting = asyncio.create_task(bench.kubelet.admit(Pod(f"cut-{turn}"), "c", {CAMERA: 2}))
@@ -62,7 +62,7 @@ async def test_a_kubelet_that_restarts_in_the_middle_of_registrations_ends_up_wi
     bench.plug("video0")
     bench.api.put(spec())
     async with bench.agent():
-        for _ in range(5):
+        for _ in range(50):
             await bench.until(lambda: door.knocks == 1)
             door.knocks = 0
             await bench.kubelet.restart()
