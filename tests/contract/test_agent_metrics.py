@@ -1,10 +1,12 @@
 """What Prometheus reads from an agent."""
 
 import asyncio
+from collections.abc import Callable
 
 import grpc
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 
 from contract.agent_bench import CAMERA, Bench, spec
 from device_plugin_agent.agent import Agent
@@ -29,6 +31,17 @@ def read(page: str) -> dict[tuple[str, frozenset[str]], float]:
         for family in text_string_to_metric_families(page)
         for sample in family.samples
     }
+
+
+def labelled(agent: Agent, wanted: Callable[[Sample], bool]) -> dict[frozenset[tuple[str, str]], float]:
+    """Names and values of the labels → value."""
+    page = agent.http.answers["/metrics"]().text
+    samples = [each for family in text_string_to_metric_families(page) for each in family.samples if wanted(each)]
+    return {frozenset(sample.labels.items()): sample.value for sample in samples}
+
+
+def missed(sample: Sample) -> bool:
+    return sample.name == "device_plugin_device_transitions_total" and sample.labels["reason"] == "DeviceMissing"
 
 
 async def test_devices_users_and_registration_are_in_the_metrics(bench: Bench) -> None:
@@ -73,6 +86,38 @@ async def test_restarts_of_the_kubelet_and_refusals_are_counted(bench: Bench) ->
     assert seen["device_plugin_registration_duration_seconds_count", frozenset({CAMERA})] == 2
     assert seen["device_plugin_allocation_refusals_total", frozenset({CAMERA})] == 1
     assert ("device_plugin_allocations_total", frozenset({CAMERA})) not in seen
+
+
+async def test_a_transition_is_counted_by_the_state_and_the_reason_that_it_led_to(bench: Bench) -> None:
+    bench.plug("video0", "video1")
+    bench.api.put(spec())
+    async with bench.agent() as agent:
+        await bench.offers(2, 2)
+        assert labelled(agent, missed) == {}
+        bench.pull("video1")
+        await bench.offers(1, 2)
+        assert labelled(agent, missed) == {
+            frozenset({("resource", CAMERA), ("state", "Unhealthy"), ("reason", "DeviceMissing")}): 1
+        }
+
+
+async def test_a_stream_is_as_old_as_the_time_that_has_passed_and_a_new_one_is_young(bench: Bench) -> None:
+    bench.plug("video0")
+    bench.api.put(spec())
+    async with bench.agent() as agent:
+
+        def age() -> float:
+            (value,) = labelled(agent, lambda sample: sample.name == "device_plugin_stream_age_seconds").values()
+            return value
+
+        await bench.offers(1, 1)
+        young = age()
+        assert young < 30
+        bench.clock.pass_(1000.0)
+        assert 1000 <= age() - young < 1030
+        await bench.kubelet.restart()
+        await bench.offers(1, 1)
+        assert age() < 30
 
 
 async def test_registrations_and_reports_that_fail_are_counted(bench: Bench) -> None:
