@@ -1,6 +1,8 @@
 """Recording a machine."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -113,6 +115,34 @@ def test_a_recording_from_a_stranger_makes_nodes_in_its_own_directory_alone(
     with pytest.raises(SystemExit, match="device-plugin-agent replay: "):
         main(["replay", str(tree)])
     assert [path.name for path in tmp_path.rglob("*") if not path.is_dir()] == ["dev.list"]
+
+
+def command(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "device_plugin_agent", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+def test_a_machine_is_recorded_and_replayed_by_the_agents_own_commands(tmp_path: Path) -> None:
+    host = unpacked("sriov-igb-numa-usb", tmp_path / "machine")
+    copy = tmp_path / "copy"
+    for arguments in (
+        ("record", "--with-serials", "--sys-root", host.sys_root, "--dev-root", host.dev_root, copy),
+        ("replay", copy),
+    ):
+        ended = command(*arguments)
+        assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+    spec = UsbSource(vendor_id="0403")
+    found = Usb(spec, HostView(dev_root=copy / "dev", sys_root=copy / "sys")).discover()
+    assert len(found.candidates) == 2
+    assert found == Usb(spec, host).discover()
+    again = command("record", copy)
+    assert (again.returncode, again.stdout) == (1, "")
+    assert again.stderr == f"device-plugin-agent record: {copy}: File exists\n"
 
 
 def test_a_recording_whose_directory_of_nodes_leads_elsewhere_is_not_replayed(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """The agent without Kubernetes' API."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -59,6 +61,56 @@ def test_a_dry_run_tells_step_by_step_what_would_be_offered(tmp_path: Path) -> N
         "     audio0  /dev/audio0  device=81:2",
         "     video9  /dev/video9  device=81:1",
     ]
+
+
+def everything(root: Path) -> dict[Path, tuple[int, bytes | None]]:
+    """What is below a directory: kind and content."""
+    return {
+        path: (path.lstat().st_mode, path.read_bytes() if path.is_file() else None) for path in sorted(root.rglob("*"))
+    }
+
+
+def test_a_dry_run_is_a_process_that_tells_makes_nothing_and_ends_well(tmp_path: Path) -> None:
+    given(tmp_path, GOOD)
+    os.mknod(tmp_path / "dev/video0", 0o020600, os.makedev(81, 0))
+    flags = {
+        "config": "cameras.yaml",
+        "dev-root": "dev",
+        "sys-root": "sys",
+        "device-plugins-dir": "kubelet",
+        "pod-resources-socket": "podresources.sock",
+        "state-dir": "state",
+        "cdi-dir": "cdi",
+        "devinfo-dir": "devinfo",
+        "heartbeat-dir": "run",
+        "net-dir": "net",
+    }
+    for name in ("kubelet", "state", "cdi", "devinfo", "run"):
+        (tmp_path / name).mkdir()
+    before = everything(tmp_path)
+    arguments = [f"--{flag}={tmp_path / place}" for flag, place in flags.items()]
+    ended = run(sys.executable, "-m", "device_plugin_agent", *arguments, "--dry-run")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.splitlines()[:6] == [
+        "example.com/camera",
+        "  matched by include: 1",
+        "  not excluded: 1",
+        "  device nodes: 1",
+        "  offers 1:",
+        "     video0  /dev/video0  device=81:0",
+    ]
+    assert everything(tmp_path) == before
+
+
+def test_a_dry_run_of_a_file_that_cannot_be_served_fails_and_says_why(tmp_path: Path) -> None:
+    (tmp_path / "f.yaml").write_text("resources: []\n")
+    ended = run(sys.executable, "-m", "device_plugin_agent", f"--config={tmp_path / 'f.yaml'}", "--dry-run")
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr == f"device-plugin-agent: {tmp_path / 'f.yaml'}: resources: at least one is needed\n"
+
+
+def run(*command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
 
 
 def test_a_dry_run_tells_of_every_configuration_in_a_file_and_passes_over_what_else_is_in_it(tmp_path: Path) -> None:
