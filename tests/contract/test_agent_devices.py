@@ -18,6 +18,7 @@ from device_plugin_agent.sources.identity import id_of_simulated
 from device_plugin_agent.sources.paths import Paths
 from device_plugin_api.resource import Allocation, EnvVar, Health, Mount, Resource
 from device_plugin_api.sources import PathsSource, SimulatedFailure, SimulatedSource, Source
+from kubelet_double.manager import AdmissionError
 from kubelet_double.pods import Pod
 
 
@@ -339,3 +340,32 @@ async def test_equal_lists_are_not_sent_again_and_equal_reports_not_written_agai
         bench.api.poke()
         await asyncio.sleep(0.1)
         assert (len(bench.kubelet.received), bench.api.writes) == (lists, writes)
+
+
+async def test_devices_of_two_resources_whose_ids_are_alike_by_intent_are_not_mixed_up(bench: Bench) -> None:
+    pretended = "example.com/pretended"
+    alike = id_of_simulated(pretended, 0)
+    bench.plug("video0")
+    (bench.dev / "video0").rename(bench.dev / alike)
+    simulated = Resource(name=pretended, source=Source(simulated=SimulatedSource(count=1)))
+    bench.api.put(spec(resource(include=f"/dev/{alike}"), simulated))
+    async with bench.agent():
+        await bench.offers(1, 1)
+        await bench.offers(1, 1, pretended)
+        for name, nodes in ((CAMERA, {f"/dev/{alike}"}), (pretended, set[str]())):
+            granted = await bench.kubelet.admit(Pod(name), "c", {name: 1})
+            assert granted.devices == {name: {alike}}
+            assert set(granted.options.devices) == nodes
+        await bench.until(lambda: bench.api.reported().counts.allocated == 2)
+        for name in (CAMERA, pretended):
+            (device,) = bench.resource_status(name).devices
+            assert [holder.pod for holder in device.allocated_to] == [name]
+        bench.kubelet.delete_pod(Pod(CAMERA))
+        await bench.kubelet.admit(Pod("another"), "c", {CAMERA: 1})
+        with pytest.raises(AdmissionError):
+            await bench.kubelet.admit(Pod("one too many"), "c", {pretended: 1})
+    # Whoever names a node like another source's device gets two devices of one ID: the kubelet knows them by resource.
+    assert {each.partition(": ")[2] for each in bench.kubelet.violations} == {
+        f"{alike} is offered by another resource too"
+    }
+    bench.kubelet.violations.clear()

@@ -1,4 +1,4 @@
-"""docs/metrics.md names every metric of the agent, and none that is not there."""
+"""docs/metrics.md names every metric of the agent with its labels, and none that is not there."""
 
 import re
 from pathlib import Path
@@ -12,7 +12,7 @@ PAGE = (Path(__file__).parents[2] / "docs/metrics.md").read_text()
 SUFFIXES = {"counter": "_total", "info": "_info"}
 
 
-def test_the_page_has_the_metrics_that_an_agent_tells_with_their_labels() -> None:
+def test_the_page_has_the_metrics_that_an_agent_tells() -> None:
     census = Census(Metrics(), [], revision="r1", kubelet_restarts=0, now=0.0, version="1")
     told = {family.name + SUFFIXES.get(family.type, ""): labels(family) for family in census.collect()}
     (section,) = re.findall(r"^## The agent\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL)

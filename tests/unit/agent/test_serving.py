@@ -1,15 +1,26 @@
 """What is decided about a resource before it is served."""
 
+from pathlib import Path
+
 import pytest
 
 from device_plugin_agent.inventory import Inventory
 from device_plugin_agent.plugin import device_list
-from device_plugin_agent.serving import Rejected, prepare, without_surplus
+from device_plugin_agent.serving import Rejected, prepare, without_surplus, without_taken
 from device_plugin_agent.sources import Candidate, Discovery, HostView
 from device_plugin_api.resource import Health, Resource, Sharing
 from device_plugin_api.rules import MAX_SLOTS
-from device_plugin_api.sources import SimulatedSource, Source
+from device_plugin_api.sources import (
+    GroupMember,
+    GroupsSource,
+    PathsSource,
+    PciSource,
+    SimulatedSource,
+    Source,
+    UsbSource,
+)
 from manual_clock import ManualClock
+from recorded import unpacked
 
 KUBELETS_LIMIT = 4 * 1024 * 1024
 
@@ -51,3 +62,34 @@ def test_a_configuration_that_can_only_be_too_long_is_rejected(tmp_path_factory:
     )
     with pytest.raises(Rejected, match=r"sharing.replicas: 40000 slots a node"):
         prepare(resource, HostView(dev_root=root, sys_root=root), ManualClock())
+
+
+def test_one_id_is_never_a_device_of_two_resources_whatever_finds_it(tmp_path: Path) -> None:
+    host = unpacked("sriov-igb-numa-usb", tmp_path)
+    usb, pci = UsbSource(vendor_id="0403"), PciSource(classes=("03", "02", "01", "0c"))
+    port = GroupMember(name="port", paths=PathsSource(include=("/dev/ttyUSB0",)))
+    sources = {
+        "example.com/rig": Source(groups=GroupsSource(members=(port,))),
+        "example.com/stick": Source(usb=usb),
+        "example.com/card": Source(pci=pci),
+        "example.com/any": Source(
+            paths=PathsSource(include=("/dev/tty*", "/dev/bus/usb/*/*", "/dev/vfio/*", "/dev/dri/*"))
+        ),
+        "example.com/sim": Source(simulated=SimulatedSource(count=5)),
+        "example.org/sim": Source(simulated=SimulatedSource(count=5)),
+    }
+    looks = {
+        name: prepare(Resource(name=name, source=source), host, ManualClock()).source.discover()
+        for name, source in sources.items()
+    }
+    for order in (list(sources), list(reversed(sources))):
+        offers: dict[str, set[str]] = {}
+        taken: dict[str, str] = {}
+        for name in order:
+            found = without_taken(looks[name], taken)
+            taken |= {mark: name for each in found.candidates for mark in each.marks}
+            offers[name] = {each.id for each in found.candidates}
+            assert len(offers[name]) == len(found.candidates)
+        # Told apart by themselves, and where one device is found in two ways, by whose it is.
+        assert sum(map(len, offers.values())) == len(set().union(*offers.values()))
+        assert offers[order[0]]
