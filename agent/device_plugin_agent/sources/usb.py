@@ -20,6 +20,9 @@ from device_plugin_api.sources import UsbSource
 _DEVICE = re.compile(r"[0-9]+-[0-9]+(\.[0-9]+)*")
 """Documentation/ABI/testing/sysfs-bus-usb: bus-port.port…; `usb1` is a root hub and `1-1:1.0` an interface."""
 
+_LIKE_A_PORT = re.compile(r".+-usb\d+-[\d.]+")
+"""A serial number that the ID of a device in that port could be made of."""
+
 
 class _Stick(msgspec.Struct, frozen=True, kw_only=True):
     directory: Path
@@ -108,7 +111,7 @@ class Usb:
     def _candidate(self, stick: _Stick, *, alone: bool) -> Candidate:
         # The node of a driver is what people know it by; the bus' own node is for those who bring the driver.
         nodes = sorted(stick.nodes, key=lambda node: (node.subsystem == "usb", node.path))
-        identity = stick.serial if stick.serial and alone else stick.port
+        identity = stick.serial if stick.serial and alone and not _LIKE_A_PORT.fullmatch(stick.serial) else stick.port
         attributes = {
             "vendorID": stick.vendor,
             "productID": stick.product,

@@ -101,6 +101,14 @@ def test_devices_without_a_serial_number_of_their_own_are_known_by_their_port(ho
     assert ids == {"0403-6001-0000:00:05.0-usb2-3", "0403-6001-0000:00:05.0-usb2-4"}
 
 
+def test_a_device_whose_serial_number_is_anothers_port_does_not_take_its_place(host: HostView) -> None:
+    stick(host, "1", "3", "", 3)
+    stick(host, "1", "4", "0000:00:05.0-usb2-3", 4)
+    ids = {each.path: each.id for each in found(host)}
+    assert ids["/dev/ttyUSB3"] == "0403-6001-0000:00:05.0-usb2-3"
+    assert ids["/dev/ttyUSB4"] == "0403-6001-0000:00:05.0-usb2-4"
+
+
 def test_a_device_whose_clone_has_no_driver_yet_is_known_by_its_port_already(host: HostView) -> None:
     stick(host, "1", "3", "0001", 3)
     clone = stick(host, "1", "4", "0001", 4)
