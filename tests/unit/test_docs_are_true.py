@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+import pytest
+
 from device_plugin_operator.census import Census
 from device_plugin_operator.clock import SystemClock
 from device_plugin_operator.metrics import Metrics
@@ -54,10 +56,11 @@ def test_the_page_of_a_devices_life_has_the_reasons_that_an_agent_can_tell() -> 
     assert {reason for reason in reasons if f"`{reason}`" not in page} == set()
 
 
-def test_every_trap_has_a_test_that_is_there() -> None:
+@pytest.mark.parametrize(("letter", "count"), [("T", 21), ("B", 14)])
+def test_every_trap_has_a_test_that_is_there(letter: str, count: int) -> None:
     page = (DOCS / "traps.md").read_text()
-    rows = {row.group(1): row.group(0) for row in re.finditer(r"^\| (T\d+) \|.*$", page, re.MULTILINE)}
-    assert list(rows) == [f"T{number}" for number in range(1, 22)]
+    rows = {row.group(1): row.group(0) for row in re.finditer(rf"^\| ({letter}\d+) \|.*$", page, re.MULTILINE)}
+    assert list(rows) == [f"{letter}{number}" for number in range(1, count + 1)]
     for trap, row in rows.items():
         named = re.findall(r"`([\w/]+\.py)::(\w+)`", row)
         assert named, f"{trap} has no test"
