@@ -123,6 +123,10 @@ def test_a_device_pulled_out_is_told_everywhere_and_healthy_again_when_it_is_bac
     assert (told["state"], told["reason"]) == ("Unhealthy", "DeviceMissing")
     assert bed.reason() == "SomeUnhealthy"
     until(lambda: bed.offered() == 2, "allocatable falls to 2")
+    assert bed.capacity() == 3, "it is used, so it stays listed"
+    assert bed.measured("device_plugin_devices", state="Unhealthy") == 1
+    assert bed.measured("device_plugin_devices", state="Healthy") == 2
+    assert bed.measured("device_plugin_registered") == 1
 
     until(lambda: bed.pod_says("user") == "Unhealthy", "the pod's own status agrees")
     check()

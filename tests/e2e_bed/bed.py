@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 import grpc
+from prometheus_client.parser import text_string_to_metric_families
 
 from apiserver_fixture.client import ApiError, Client
 from e2e_bed.cluster import AGENTS, GROUP, WORKERS, Json, on_node, quantity
@@ -133,6 +134,10 @@ class Bed:
         status = self.client.get("v1", "Node", node)["status"]
         return quantity(status["allocatable"].get(resource or self.resource))
 
+    def capacity(self, node: str = WORKERS[0]) -> int:
+        """Node.status.capacity."""
+        return quantity(self.client.get("v1", "Node", node)["status"]["capacity"].get(self.resource))
+
     def kubelet_has(self, *numbers: int, node: str = WORKERS[0]) -> None:
         """Wait until the kubelet's own view is these devices."""
         wanted = {self.device(number) for number in numbers}
@@ -155,6 +160,23 @@ class Bed:
         """What the agent of a node wrote since its container was started, line by line."""
         path = f"/api/v1/namespaces/{AGENTS}/pods/{self.agent(node)['metadata']['name']}/log"
         return str(self.client.request("GET", path).get("text", "")).splitlines()
+
+    def agent_says(self, path: str, node: str = WORKERS[0]) -> str:
+        """What the agent of a node answers over HTTP; ApiError with its words when something is not well."""
+        name = self.agent(node)["metadata"]["name"]
+        return str(self.client.request("GET", f"/api/v1/namespaces/{AGENTS}/pods/{name}:8081/proxy{path}")["text"])
+
+    def measured(self, metric: str, node: str = WORKERS[0], **labels: str) -> float:
+        """A metric of the agent of a node, of this test's resource; KeyError while there is none."""
+        wanted = {"resource": self.resource, **labels}
+        families = text_string_to_metric_families(self.agent_says("/metrics", node))
+        samples = (sample for family in families for sample in family.samples if sample.name == metric)
+        return {tuple(sorted(each.labels.items())): each.value for each in samples}[tuple(sorted(wanted.items()))]
+
+    def restarts(self, node: str = WORKERS[0]) -> int:
+        """How often the kubelet of a node has started the agent's container anew."""
+        (container,) = self.agent(node)["status"]["containerStatuses"]
+        return int(container["restartCount"])
 
     def agent_pid(self, node: str = WORKERS[0]) -> str:
         """PID, in the node, of the agent's process; empty while there is none. Needs no API server."""
