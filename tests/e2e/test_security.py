@@ -40,7 +40,7 @@ def test_an_agents_token_writes_its_own_nodes_status_and_no_others(bed: Bed) -> 
         agent.patch(GROUP, "NodeDevicePlugin", f"{bed.name}.{here}", {"status": own}, subresource="status")
 
 
-def test_an_agent_runs_without_capabilities_or_host_namespaces(bed: Bed) -> None:
+def test_an_agent_runs_without_capabilities_or_host_namespaces_and_grpcs_threads_may_oversleep(bed: Bed) -> None:
     bed.apply()
     bed.settled("NoDevicesFound")
     spec = bed.agent()["spec"]
@@ -50,5 +50,13 @@ def test_an_agent_runs_without_capabilities_or_host_namespaces(bed: Bed) -> None
     assert security["capabilities"] == {"drop": ["ALL"]}
     assert security["readOnlyRootFilesystem"] is True
     assert security["allowPrivilegeEscalation"] is False
-    shown = on_node(WORKERS[0], f"grep -E '^Cap(Eff|Prm|Bnd)' /proc/{bed.agent_pid()}/status")
+    pid = bed.agent_pid()
+    shown = on_node(WORKERS[0], f"grep -E '^Cap(Eff|Prm|Bnd)' /proc/{pid}/status")
     assert set(shown.split()[1::2]) == {"0" * 16}
+    # Threads come and go.
+    slack = on_node(
+        WORKERS[0],
+        f"for t in $(grep -l event_engine /proc/{pid}/task/*/comm | cut -d / -f 5); do "
+        "cat /proc/$t/timerslack_ns || true; done",
+    )
+    assert set(slack.split()) == {"25000000"}
