@@ -28,6 +28,8 @@ def bed(cluster: Client, pytestconfig: pytest.Config) -> Iterator[Bed]:
     made = Bed(cluster, {}, pytestconfig.stash[TIMES])
     steady = {"successThreshold": 1, "failureThreshold": 1}
     fast = {**steady, "periodSeconds": 1}
+    # Of these only events tell, in /dev and the kernel's own: else nobody looks for an hour. Links are polled anyway.
+    told = {**steady, "periodSeconds": 3600}
     link = {"type": "SysfsAttribute", "path": f"/sys/class/net/{PF}/operstate", "equals": ["up"]}
     made.apply(
         {
@@ -35,13 +37,13 @@ def bed(cluster: Client, pytestconfig: pytest.Config) -> Iterator[Bed]:
             "tolerations": [VM_TOLERATION],
             "resources": [
                 {"name": f"{made.resource}-serial", "source": {"usb": {"vendorID": "0403", "subsystems": ["tty"]}}},
-                {"name": f"{made.resource}-vf", "source": {"network": {"drivers": ["vfio-pci"]}}, "health": steady},
-                {"name": f"{made.resource}-net", "source": {"network": {"drivers": ["igbvf"]}}, "health": steady},
+                {"name": f"{made.resource}-vf", "source": {"network": {"drivers": ["vfio-pci"]}}, "health": told},
+                {"name": f"{made.resource}-net", "source": {"network": {"drivers": ["igbvf"]}}, "health": told},
                 {"name": f"{made.resource}-disk", "source": {"pci": {"classes": ["0108"], "drivers": ["nvme"]}}},
                 {
                     "name": f"{made.resource}-nvme",
                     "source": {"pci": {"classes": ["0108"], "drivers": ["vfio-pci"]}},
-                    "health": steady,
+                    "health": told,
                 },
                 {"name": f"{made.resource}-host", "source": {"network": {"pciAddresses": [uplink()[1]]}}},
                 {

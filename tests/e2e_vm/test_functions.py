@@ -113,8 +113,10 @@ def test_functions_that_are_taken_away_in_use_are_told_and_so_are_those_made_lat
     become(bed, "net", dict.fromkeys(functions[:-1], MISSING))
     become(bed, "vf", {functions[-1]: MISSING})
     machine.make_functions(FUNCTIONS)
+    # They have no node whose coming could tell of them: it is the kernel's events that do, in a pod without privileges.
     become(bed, "net", dict.fromkeys(functions, WORKS))
     assert bed.agent(VM)["metadata"]["uid"] == agent, "no agent was restarted for it"
+    assert [line for line in bed.agent_log(VM) if "ernel events" in line] == [], "the kernel's events are heard"
 
 
 def test_a_function_that_another_driver_takes_is_told_by_that_and_offered_as_what_it_is_now(
