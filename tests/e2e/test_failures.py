@@ -1,15 +1,17 @@
 """Kubelets, agents and the API server fail; pods and the truth survive."""
 
+import json
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import datetime
 from functools import partial
+from typing import Any
 
 import pytest
 
 from e2e_bed.bed import Bed, until
 from e2e_bed.cluster import AGENTS, CONTROL_PLANE, WORKERS, on_node, reachable
+from e2e_bed.frozen import frozen
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
@@ -18,11 +20,16 @@ MANIFESTS = "/etc/kubernetes/manifests"
 CONTROLLERS = ("kube-controller-manager", "kube-scheduler")
 """Without a server they would end and be started anew, ever more slowly: for up to a minute after it is back."""
 
+STATE = "/var/lib/deviceplugins.dev"
 
-def with_a_pod(bed: Bed) -> str:
-    """Two devices, and a pod that has one of them; its ID."""
+TICK = 3.0
+"""Seconds. By hack/kubelets.sh the kubelet writes its node's status every second."""
+
+
+def with_a_pod(bed: Bed, **resource: Any) -> str:
+    """Two devices, and a pod that has one of them; its ID. `resource` is more to say in the config."""
     bed.plug(NODE, 0, 1)
-    bed.apply()
+    bed.apply(bed.spec(**resource))
     bed.kubelet_has(0, 1)
     until(lambda: bed.offered() == 2, "allocatable is 2")
     bed.pod("user", 1)
@@ -38,6 +45,36 @@ def same_as_before(bed: Bed, device: str) -> None:
     assert bed.views[NODE].holders(bed.resource) == {device: [f"{bed.name}/user/c0"]}
     until(lambda: "allocatedTo" in bed.reported()[device], "the report names the pod again")
     bed.settled()
+
+
+def restarted(bed: Bed) -> None:
+    """Wait until the agent's container was started a second time and is ready."""
+
+    def ready() -> bool:
+        (container,) = bed.agent()["status"]["containerStatuses"]
+        return bool(container["restartCount"] == 1 and container["ready"])
+
+    until(ready, "the agent was restarted and is ready")
+
+
+def registered_at(bed: Bed) -> float:
+    """When the agent's process last registered, as Unix time; IndexError before that."""
+    lines = [line for line in bed.agent_log() if '"msg": "Registered"' in line]
+    return float(json.loads(lines[-1])["ts"])
+
+
+def offered_until(bed: Bed, registered: Callable[[], bool]) -> dict[float, int]:
+    """What Node.allocatable said until one status of the node after the agent has registered, by Unix time."""
+    shown: dict[float, int] = {}
+
+    def look(whether: Callable[[], bool]) -> bool:
+        shown[time.time()] = bed.offered()
+        return whether()
+
+    until(lambda: look(registered), "the agent registered", every=0.1)
+    tick = time.monotonic() + TICK
+    until(lambda: look(lambda: time.monotonic() > tick), "one status of the node later", every=0.1)
+    return shown
 
 
 def take_away(*names: str) -> None:
@@ -84,13 +121,7 @@ def test_a_killed_agent_comes_back_to_the_same_pods_and_ids_and_leaves_no_socket
     check = bed.undisturbed("user")
     before = set(on_node(NODE, "ls /var/lib/kubelet/device-plugins").split())
     on_node(NODE, f"kill -9 {bed.agent_pid()}")
-    until(
-        lambda: (
-            bed.agent()["status"]["containerStatuses"][0]["restartCount"] == 1
-            and bed.agent()["status"]["containerStatuses"][0]["ready"]
-        ),
-        "the agent was restarted and is ready",
-    )
+    restarted(bed)
     same_as_before(bed, device)
     check()
     after = set(on_node(NODE, "ls /var/lib/kubelet/device-plugins").split())
@@ -101,55 +132,64 @@ def test_a_restarted_kubelet_has_everything_back_before_anybody_notices(bed: Bed
     device = with_a_pod(bed)
     check = bed.undisturbed("user")
     on_node(NODE, "systemctl restart kubelet")
-    shown: set[int] = set()
-
-    def watched() -> bool:
-        shown.add(bed.offered())
-        return registered_at() > socket_at()
 
     def socket_at() -> float:
         # %.Z: ctime with its fraction; the socket is made once by each kubelet process.
         return float(on_node(NODE, "stat -c %.Z /var/lib/kubelet/device-plugins/kubelet.sock"))
 
-    def registered_at() -> float:
-        lines = [line for line in bed.agent_log() if '"msg": "Registered"' in line]
-        return float(lines[-1].partition('"ts": ')[2].partition(",")[0])
-
-    until(watched, "the agent registered with the new kubelet", every=0.2)
-    bed.times.seconds("kubelet.sock back → registered", registered_at() - socket_at())
-    tick = time.monotonic() + 3  # by hack/kubelets.sh the kubelet writes its node status every second
-
-    def a_tick_later() -> bool:
-        shown.add(bed.offered())
-        return time.monotonic() > tick
-
-    until(a_tick_later, "one status of the node later", every=0.1)
-    bed.times.add("Node.allocatable was 0 after a kubelet restart", "once" if 0 in shown else "never")
+    shown = offered_until(bed, lambda: registered_at(bed) > socket_at())
+    bed.times.seconds("kubelet.sock back → registered", registered_at(bed) - socket_at())
+    bed.times.add("Node.allocatable was 0 after a kubelet restart", "once" if 0 in shown.values() else "never")
     same_as_before(bed, device)
     check()
 
 
-@contextmanager
-def frozen(bed: Bed) -> Iterator[None]:
-    """The agent's process stands still, and so does each that the kubelet starts in its place."""
-    go_on = f"/run/{bed.name}-goes-on"
-    each = f"pgrep -f '[-]-config-name={bed.name}' | xargs -r kill"
-    stop = f"for _ in $(seq 1200); do [ ! -e {go_on} ] || break; {each} -STOP; sleep 0.1; done; {each} -CONT"
-    on_node(NODE, f"({stop}) >/dev/null 2>&1 &")
-    try:
-        yield
-    finally:
-        on_node(NODE, f"touch {go_on}")
-        until(lambda: "T" not in states(bed), "its process goes on")
-        on_node(NODE, f"rm {go_on}")
+def written(bed: Bed) -> str:
+    """A script that shows what the agent wrote on its node: sums of its CDI files and saved spec, then the ledger."""
+    uid = bed.config()["metadata"]["uid"]
+    return f"sha256sum {STATE}/{uid}/* $(grep -l {bed.name} /var/run/cdi/*); echo +; cat {STATE}/claims/ledger.json"
 
 
-def states(bed: Bed) -> str:
-    """What the agent's processes do, a letter each: T stands still."""
-    return on_node(NODE, f"for p in $(pgrep -f '[-]-config-name={bed.name}'); do cut -d ' ' -f 3 /proc/$p/stat; done")
+def own(bed: Bed, shown: str) -> tuple[str, Any]:
+    """Of that, the sums, and what the config owns: the other pages of the ledger are other agents'."""
+    sums, ledger = shown.split("+\n")
+    return sums, json.loads(ledger)[bed.config()["metadata"]["uid"]]["claims"]
 
 
-def test_the_devices_of_an_agent_that_hangs_are_unknown_within_45_s_and_since_when_and_known_again_when_it_goes_on(
+def test_an_agent_told_to_end_is_gone_within_2_s_and_all_that_it_wrote_is_there_for_the_next(bed: Bed) -> None:
+    device = with_a_pod(bed, allocation={"cdi": {"mode": "Always"}})
+    bed.settled()
+    check = bed.undisturbed("user")
+    pid, see = bed.agent_pid(), written(bed)
+    # In one go: after it the next process may write.
+    told = on_node(
+        NODE,
+        f"{see}; echo =; date +%s.%N; kill -TERM {pid}; while [ -e /proc/{pid} ]; do sleep 0.01; done; "
+        f"date +%s.%N; echo =; {see}",
+    )
+    before, times, after = told.split("=\n")
+    begun, ended = map(float, times.split())
+    bed.times.seconds("SIGTERM → the agent is gone", ended - begun)
+    assert ended - begun < 2
+    assert own(bed, after) == own(bed, before)
+    assert "/var/run/cdi/" in before
+    assert "desired.json" in before
+    assert device in before
+
+    shown = offered_until(bed, lambda: registered_at(bed) > ended)
+    (*_, last) = shown.values()
+    assert last == 2, "no longer than the next process needs, and a status of the node"
+    fewer = [at for at, count in shown.items() if count < 2]
+    bed.times.add("SIGTERM → last seen with too few allocatable", f"{fewer[-1] - begun:.1f} s" if fewer else "never")
+    restarted(bed)
+    same_as_before(bed, device)
+    check()
+    (container,) = bed.agent()["status"]["containerStatuses"]
+    assert container["lastState"]["terminated"]["exitCode"] == 0
+    assert own(bed, on_node(NODE, see)) == own(bed, before)
+
+
+def test_an_agent_that_hangs_is_started_anew_and_its_devices_are_unknown_within_45_s_and_known_when_it_goes_on(
     bed: Bed,
 ) -> None:
     device = with_a_pod(bed)
@@ -166,6 +206,8 @@ def test_the_devices_of_an_agent_that_hangs_are_unknown_within_45_s_and_since_wh
         took = time.time() - begun
         (problem,) = bed.config()["status"]["problems"]
         assert bed.reason() == "AgentsUnavailable"
+        until(lambda: bed.restarts() > 0, "the kubelet starts its container anew", every=0.5)
+        bed.times.seconds("agent hangs → its container is started anew", time.time() - begun)
     bed.times.seconds("agent hangs → its devices are unknown", took)
     assert (problem["node"], problem["state"]) == (NODE, "Unknown")
     assert begun - 1 <= datetime.fromisoformat(problem["since"]).timestamp() <= begun + took
