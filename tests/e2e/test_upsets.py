@@ -5,13 +5,20 @@ import time
 
 import pytest
 
+from apiserver_fixture.client import ApiError
 from e2e_bed.bed import Bed, until
-from e2e_bed.cluster import GROUP, WORKERS, on_node
+from e2e_bed.cluster import GROUP, WORKERS, kubectl, on_node
+from e2e_bed.frozen import frozen, nudge
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 NODE = WORKERS[0]
 PLUGINS = "/var/lib/kubelet/device-plugins"
+
+PREFERRED, ALLOCATE = "getPreferredAllocation", "allocate"
+"""What the kubelet's source calls the two calls by which a container gets devices, in their order."""
+
+TURNS = 5
 
 HOSTILE = ("a space", "a$(reboot)", "a;reboot", "a'quote", "ünïcode", "a\nline", "x" * 200)
 """Ends of file names."""
@@ -35,7 +42,37 @@ def registrations(bed: Bed) -> int:
 
 def never_restarted(bed: Bed) -> bool:
     """Whether the agent is still its first process."""
-    return all(each["restartCount"] == 0 for each in bed.agent()["status"]["containerStatuses"])
+    return bed.restarts() == 0
+
+
+def waiting_call() -> str:
+    """The call to an agent that the kubelet has no answer to, by the stacks of its goroutines."""
+    stacks = kubectl("get", "--raw", f"/api/v1/nodes/{NODE}/proxy/debug/pprof/goroutine?debug=1")
+    found = re.search(rf"devicemanager\.\(\*endpointImpl\)\.({PREFERRED}|{ALLOCATE})\+", stacks)
+    return "" if found is None else found[1]
+
+
+def pod_in_allocate(bed: Bed) -> str:
+    """A pod for which the kubelet waits in Allocate, of a frozen agent: that has to answer the call before it."""
+
+    def answered() -> bool:
+        nudge(bed)
+        return waiting_call() != PREFERRED
+
+    for turn in range(TURNS):
+        name = f"waiting{turn}"
+        bed.pod(name, 1, node=NODE)
+        until(lambda: waiting_call() == PREFERRED, "the kubelet asks which device it had better take")
+        until(answered, "the agent has said which")
+        if waiting_call() == ALLOCATE:
+            return name
+    raise AssertionError(f"{TURNS} times both calls were answered at once")
+
+
+def refusal(bed: Bed) -> str:
+    """Why the agent is not registered, as its report says."""
+    conditions = bed.report()["status"]["conditions"]
+    return next(str(each.get("message", "")) for each in conditions if each["type"] == "Registered")
 
 
 def test_a_kubelet_restarted_50_times_while_pods_come_has_everything_back(bed: Bed) -> None:
@@ -63,6 +100,62 @@ def test_a_kubelet_restarted_50_times_while_pods_come_has_everything_back(bed: B
     held = bed.views[NODE].holders(bed.resource)
     assert held[mine] == [f"{bed.name}/user/c0"]
     assert all(len(holders) == 1 for holders in held.values())
+    bed.settled()
+    check()
+    assert never_restarted(bed)
+
+
+def test_a_kubelet_restarted_while_an_allocate_waits_has_everything_back(bed: Bed) -> None:
+    with_a_pod(bed, 2 + TURNS)
+    check = bed.undisturbed("user")
+    (mine,) = bed.views[NODE].holders(bed.resource)
+    with frozen(bed):
+        waiting = pod_in_allocate(bed)
+        assert bed.look(waiting)["status"]["phase"] == "Pending"
+        on_node(NODE, "systemctl restart kubelet")
+        until(lambda: mine in bed.views[NODE].holders(bed.resource), "the next kubelet answers")
+    bed.kubelet_has(*range(2 + TURNS))
+    # One that looked at it before the agent went on fails it: the kubelet's own way, whoever the plugin is.
+    until(lambda: bed.look(waiting)["status"]["phase"] in ("Running", "Failed"), "it has decided about the pod")
+    until(lambda: bed.offered() == 2 + TURNS, "all are allocatable again")
+    bed.pod("after", 1, node=NODE)
+    bed.running("after")
+    held = bed.views[NODE].holders(bed.resource)
+    assert held[mine] == [f"{bed.name}/user/c0"]
+    assert all(len(holders) == 1 for holders in held.values())
+    bed.settled()
+    check()
+    assert never_restarted(bed)
+
+
+def test_a_dead_socket_and_a_plain_file_in_its_place_are_told_and_the_next_kubelet_has_everything_back(
+    bed: Bed,
+) -> None:
+    with_a_pod(bed, 3)
+    check = bed.undisturbed("user")
+
+    def refused() -> float:
+        return bed.measured("device_plugin_registration_failures_total")
+
+    on_node(NODE, "systemctl stop kubelet")
+    try:
+        on_node(NODE, f"test -S {PLUGINS}/kubelet.sock")
+        until(lambda: "the kubelet refused it" in refusal(bed), "the report says that registration is refused")
+        with pytest.raises(ApiError, match="the kubelet refused it") as unready:
+            bed.agent_says("/readyz")
+        assert unready.value.status == 503
+        on_node(NODE, f"cd {PLUGINS} && mv kubelet.sock aside && : > kubelet.sock")
+        before = refused()
+        # The first of them may have begun at the socket.
+        until(lambda: refused() >= before + 2, "the agent tried to register at the plain file")
+        until(lambda: "the kubelet refused it" in refusal(bed), "the report says that this is refused too")
+    finally:
+        # A kubelet removes a socket, and cannot start with anything else in its place.
+        on_node(NODE, f"cd {PLUGINS} && mv aside kubelet.sock; systemctl start kubelet")
+    bed.kubelet_has(0, 1, 2)
+    until(lambda: refusal(bed) == "", "the report says that it is registered")
+    until(lambda: bed.agent_says("/readyz"), "the agent is ready")
+    until(lambda: bed.offered() == 3, "allocatable is 3 again")
     bed.settled()
     check()
     assert never_restarted(bed)
