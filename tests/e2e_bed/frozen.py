@@ -26,9 +26,9 @@ def frozen(bed: Bed) -> Iterator[None]:
 
 
 def nudge(bed: Bed) -> None:
-    """Let a frozen agent go on for less than it mostly takes to answer a call."""
-    moment = "i=0; while [ $i -lt 200 ]; do i=$((i + 1)); done"
-    on_node(NODE, f"p=$(pgrep -f '[-]-config-name={bed.name}'); kill -CONT $p; {moment}; kill -STOP $p")
+    """Let a frozen agent go on for two moments, less together than it mostly takes to answer a call."""
+    moment = "kill -CONT $p; i=0; while [ $i -lt 200 ]; do i=$((i + 1)); done; kill -STOP $p; sleep 0.02"
+    on_node(NODE, f"p=$(pgrep -f '[-]-config-name={bed.name}'); for _ in 1 2; do {moment}; done")
 
 
 def _states(bed: Bed) -> list[str]:
