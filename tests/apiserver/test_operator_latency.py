@@ -121,10 +121,11 @@ def tell(late: Late, proxy: ApiProxy) -> None:
     late.news.api.patch("apps/v1", "DaemonSet", "late-news-agent", edit, namespace=AGENTS, style="json")
 
 
-def budget(world: World) -> int:
-    """What the DaemonSet says of `rollout`: no part of its template, so that no pod is replaced."""
+def budget(world: World) -> int | str:
+    """What the DaemonSet says of `rollout`, a number or a share: no part of its template, so no pod is replaced."""
     assert world.daemonset is not None
-    return int(world.daemonset["spec"]["updateStrategy"]["rollingUpdate"]["maxUnavailable"])
+    said: int | str = world.daemonset["spec"]["updateStrategy"]["rollingUpdate"]["maxUnavailable"]
+    return said
 
 
 def uids(*worlds: World) -> dict[str, str]:
