@@ -45,6 +45,17 @@ def never_restarted(bed: Bed) -> bool:
     return bed.restarts() == 0
 
 
+def goes_on(bed: Bed, mine: str) -> None:
+    """Another pod gets a device, the first one still has its own, none has two users, and the agent never ended."""
+    bed.pod("after", 1, node=NODE)
+    bed.running("after")
+    held = bed.views[NODE].holders(bed.resource)
+    assert held[mine] == [f"{bed.name}/user/c0"]
+    assert all(len(holders) == 1 for holders in held.values())
+    bed.settled()
+    assert never_restarted(bed)
+
+
 def waiting_call() -> str:
     """The call to an agent that the kubelet has no answer to, by the stacks of its goroutines."""
     stacks = kubectl("get", "--raw", f"/api/v1/nodes/{NODE}/proxy/debug/pprof/goroutine?debug=1")
@@ -95,14 +106,8 @@ def test_a_kubelet_restarted_50_times_while_pods_come_has_everything_back(bed: B
     # A kubelet that has no devices yet fails the pods that it looks at then: its own way, whoever the plugin is.
     until(lambda: phases() <= {"Running", "Failed"}, "the kubelet has decided about every pod", limit=90)
     until(lambda: bed.offered() == 8, "allocatable is 8 again")
-    bed.pod("after", 1, node=NODE)
-    bed.running("after")
-    held = bed.views[NODE].holders(bed.resource)
-    assert held[mine] == [f"{bed.name}/user/c0"]
-    assert all(len(holders) == 1 for holders in held.values())
-    bed.settled()
+    goes_on(bed, mine)
     check()
-    assert never_restarted(bed)
 
 
 def test_a_kubelet_restarted_while_an_allocate_waits_has_everything_back(bed: Bed) -> None:
@@ -118,14 +123,8 @@ def test_a_kubelet_restarted_while_an_allocate_waits_has_everything_back(bed: Be
     # One that looked at it before the agent went on fails it: the kubelet's own way, whoever the plugin is.
     until(lambda: bed.look(waiting)["status"]["phase"] in ("Running", "Failed"), "it has decided about the pod")
     until(lambda: bed.offered() == 2 + TURNS, "all are allocatable again")
-    bed.pod("after", 1, node=NODE)
-    bed.running("after")
-    held = bed.views[NODE].holders(bed.resource)
-    assert held[mine] == [f"{bed.name}/user/c0"]
-    assert all(len(holders) == 1 for holders in held.values())
-    bed.settled()
+    goes_on(bed, mine)
     check()
-    assert never_restarted(bed)
 
 
 def test_a_dead_socket_and_a_plain_file_in_its_place_are_told_and_the_next_kubelet_has_everything_back(
